@@ -1,0 +1,1 @@
+"""Pure rules of the field: no framework, no input or output."""
