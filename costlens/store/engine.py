@@ -1,0 +1,90 @@
+"""The database handle: one engine, and the two ways to use it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from costlens.domain.errors import Unavailable
+
+Tx = Connection  # what every function of the store takes first: an open transaction
+
+BUSY_SECONDS = 10
+
+
+class Store:
+    """An engine with `read` (a snapshot) and `write` (a transaction that commits, or leaves nothing)."""
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = _engine(url)
+        self.dialect = self.engine.dialect.name
+        # SQLite has one writer: waiting for it here costs a wake-up, waiting in SQLite costs sleeping and polling.
+        self._writer = threading.Lock() if self.dialect == "sqlite" else None
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """A transaction that sees one state of the data and writes nothing. Raises Unavailable."""
+        with _unavailable(), self.engine.connect() as tx:
+            yield tx
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """A transaction that commits at the end; an exception rolls all of it back. Raises Unavailable."""
+        with _unavailable(), self._writing(), self.engine.connect() as tx:
+            # SQLite: take the write lock now, a read that becomes a write later fails when another writer was faster.
+            tx.info["write"] = True
+            with tx.begin():
+                yield tx
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        if self._writer is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=BUSY_SECONDS):
+            raise Unavailable("The database is busy; nothing was stored, send it again", retry_after=1)
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise Unavailable("The database is busy or away; nothing was stored, send it again", retry_after=1) from error
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=32)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # no implicit BEGIN: `write` says when a transaction starts
+        cursor = connection.cursor()
+        # WAL itself is set once when migrating: two processes that switch at the same moment lock each other.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA cache_size = -32000")
+        cursor.execute("PRAGMA temp_store = MEMORY")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.info.pop("write", False) else "BEGIN")
+
+    return engine
