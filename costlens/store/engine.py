@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from costlens.domain.errors import Unavailable
 
 Tx = Connection  # what every function of the store takes first: an open transaction
 
 BUSY_SECONDS = 10
+
+T = TypeVar("T")
 
 
 class Store:
@@ -41,6 +43,17 @@ class Store:
             tx.info["write"] = True
             with tx.begin():
                 yield tx
+
+    def transact(self, work: Callable[[Tx], T]) -> T:
+        """`work` in a write transaction, again from the start when another writer stored the same key meanwhile."""
+        for _ in range(3):
+            try:
+                with self.write() as tx:
+                    return work(tx)
+            except IntegrityError:
+                continue
+        with self.write() as tx:
+            return work(tx)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -155,8 +155,9 @@ repositories = Table(
     Column("default_branch", Text),  # null: unknown, `main` and `master` are taken for it
     Column("team_id", BigInteger, ForeignKey("teams.id")),  # null: not assigned
     Column("imported_at", Instant),  # null: no GitHub facts yet
-    Column("linked_at", Instant),  # null: never linked
-    Column("facts_changed_at", Instant),  # null: no change since creation
+    # The linker is behind when linked_version is not facts_version: then every run is looked at again.
+    Column("facts_version", Integer, nullable=False, server_default="0"),
+    Column("linked_version", Integer, nullable=False, server_default="0"),
     Column("created_at", Instant, nullable=False),
     Index(None, "organization_id"),
     UniqueConstraint("organization_id", "github_id"),

@@ -1,0 +1,135 @@
+"""Settings: one typed object from the environment, and a loud failure for what cannot be used.
+
+Any NAME may instead be given as NAME_FILE, the path of a file with the value (for secrets).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+class SettingsError(Exception):
+    """A setting cannot be used; the message names it and says what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a plan allows; None: no limit."""
+
+    name: str
+    batch_size: int
+    runs_per_month: int | None
+    requests_per_minute: int | None
+    batches_per_minute: int | None
+
+
+PLANS = {
+    plan.name: plan
+    for plan in (
+        Plan("free", 10, 1_000, 60, 5),
+        Plan("starter", 25, 10_000, 300, 10),
+        Plan("pro", 50, None, 1_000, 20),
+        Plan("enterprise", 200, None, 5_000, 100),
+        Plan("self-hosted", 1_000, None, None, None),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    data: Path
+    database_url: str
+    redis_url: str | None  # None: `costlens up` starts its own Valkey in the data folder
+    secret_key: str
+    base_url: str
+    default_plan: str
+    web_workers: int
+    max_body_bytes: int
+
+    @property
+    def queue_socket(self) -> Path:
+        """Where the embedded Valkey listens; a socket path over 100 characters stops it."""
+        path = self.data / "queue.sock"
+        if len(str(path)) <= 100:
+            return path
+        return Path(f"/tmp/costlens-{os.getuid()}") / f"{_digest(str(self.data))}.sock"
+
+    @property
+    def queue_url(self) -> str:
+        return self.redis_url or f"unix://{self.queue_socket}"
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment; makes the data folder and its secret on first use. Raises SettingsError."""
+    env = os.environ if environment is None else environment
+    data = Path(_value(env, "COSTLENS_DATA") or "var").expanduser().absolute()
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"COSTLENS_DATA: cannot make the folder {data}: {error.strerror}") from error
+    base_url = (_value(env, "COSTLENS_BASE_URL") or "http://127.0.0.1:8787").rstrip("/")
+    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).netloc:
+        raise SettingsError(f"COSTLENS_BASE_URL: {base_url!r} is not an http or https address")
+    plan = _value(env, "COSTLENS_DEFAULT_PLAN") or "self-hosted"
+    if plan not in PLANS:
+        raise SettingsError(f"COSTLENS_DEFAULT_PLAN: {plan!r} is not one of {', '.join(PLANS)}")
+    return Settings(
+        data=data,
+        database_url=_value(env, "DATABASE_URL") or f"sqlite:///{data / 'costlens.db'}",
+        redis_url=_redis_url(_value(env, "REDIS_URL")),
+        secret_key=_value(env, "COSTLENS_SECRET_KEY") or _stored_secret(data / "secret-key"),
+        base_url=base_url,
+        default_plan=plan,
+        web_workers=_number(env, "COSTLENS_WEB_WORKERS", default=1, low=1, high=64),
+        max_body_bytes=_number(env, "COSTLENS_MAX_BODY_BYTES", default=10 * 1024 * 1024, low=1024, high=1 << 30),
+    )
+
+
+def _value(env: Mapping[str, str], name: str) -> str | None:
+    if path := env.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise SettingsError(f"{name}_FILE: cannot read {path}: {error.strerror}") from error
+    return env.get(name) or None
+
+
+def _number(env: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:
+    text = _value(env, name)
+    if text is None:
+        return default
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise SettingsError(f"{name}: {text!r} is not a whole number from {low} to {high}")
+    return int(text)
+
+
+def _redis_url(text: str | None) -> str | None:
+    if text is not None and urlsplit(text).scheme not in ("redis", "rediss", "unix"):
+        raise SettingsError(f"REDIS_URL: {text!r} does not begin with redis://, rediss:// or unix://")
+    return text
+
+
+def _stored_secret(path: Path) -> str:
+    """The secret kept in the data folder, made on first use; two processes that start at once agree on one."""
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(draft, path)  # fails when another process was faster: its secret holds
+        draft.unlink()
+    secret = path.read_text().strip()
+    if len(secret) < 32:
+        raise SettingsError(f"COSTLENS_SECRET_KEY: {path} holds fewer than 32 characters; delete it to make a new one")
+    return secret
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

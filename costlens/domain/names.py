@@ -1,0 +1,66 @@
+"""Names from outside made comparable: repositories, people's identities, slugs."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from costlens.domain.errors import InvalidInput
+
+_REMOTE = re.compile(
+    r"""^(?:
+        (?:https?|ssh|git)://(?:[^@/\s]+@)?[^/\s:]+(?::\d+)?/   # https://host/, ssh://git@host:22/
+      | [^@/\s]+@[^:/\s]+:                                      # git@host:
+    )""",
+    re.VERBOSE,
+)
+_OWNER_NAME = re.compile(r"^[\w.-]+(?:/[\w.-]+)+$")
+_NOREPLY = re.compile(r"^(?:(\d+)\+)?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\[bot\])?)@users\.noreply\.[a-z0-9.-]+$")
+
+
+def repository_name(text: str) -> str:
+    """`owner/name` of a name or of any remote URL. Raises InvalidInput (field `repo`)."""
+    name = _REMOTE.sub("", text.strip()).strip("/").removesuffix(".git")
+    if len(name) > 200 or not _OWNER_NAME.match(name):
+        raise InvalidInput(f"repo must be owner/name or a remote URL, not {text[:80]!r}", field="repo")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    kind: str  # login, email, github_id
+    value: str  # lower case
+
+
+def identities_of(
+    *, login: str | None = None, email: str | None = None, github_id: int | None = None
+) -> tuple[Identity, ...]:
+    """Every identity that these name. GitHub's no-reply address holds the login and mostly the id as well."""
+    found: list[Identity] = []
+    if github_id is not None:
+        found.append(Identity("github_id", str(github_id)))
+    if login:
+        found.append(Identity("login", login.strip().lower()))
+    if email and "@" in email:
+        address = email.strip().lower()
+        found.append(Identity("email", address))
+        if match := _NOREPLY.match(address):
+            if match[1]:
+                found.append(Identity("github_id", match[1]))
+            found.append(Identity("login", match[2]))
+    return tuple(dict.fromkeys(identity for identity in found if identity.value))
+
+
+def actor_identities(actor: str) -> tuple[Identity, ...]:
+    """An actor is a login or an e-mail address."""
+    return identities_of(email=actor) if "@" in actor.strip()[1:] else identities_of(login=actor.strip().lstrip("@"))
+
+
+def slug(name: str) -> str:
+    """`Acme Tools` → `acme-tools`. Raises InvalidInput (field `name`) when nothing is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    text = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60]
+    if not text:
+        raise InvalidInput("a name needs at least one letter or digit", field="name")
+    return text

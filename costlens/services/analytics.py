@@ -1,0 +1,104 @@
+"""The overview: cost, runs, tokens, success and latency of a period, with days, models and providers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from costlens.domain.errors import InvalidInput
+from costlens.domain.periods import day_start
+from costlens.domain.roi import Window
+from costlens.store import analytics
+from costlens.store.analytics import Sums, Where
+from costlens.store.engine import Store
+from costlens.store.organizations import Organization
+
+_DAY, _QUARTER = timedelta(days=1), timedelta(minutes=15)
+
+
+@dataclass(slots=True)
+class Totals:
+    runs: int = 0
+    succeeded: int = 0
+    priced_runs: int = 0
+    exact_runs: int = 0
+    cost_nanos: int = 0
+    latency_ms: int = 0
+    timed_runs: int = 0
+    tokens: int = 0
+
+    def add(self, row: Sums) -> None:
+        for item in fields(self):
+            setattr(self, item.name, getattr(self, item.name) + getattr(row, item.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    window: Window
+    total: Totals
+    days: dict[date, Totals]  # every day of the window, days without runs included
+    models: dict[str, Totals]  # dearest first
+    providers: dict[str, Totals]  # dearest first
+    data_through: datetime | None  # None: no runs at all
+    linked: float | None  # counted ÷ code cost, 0 to 1. None: no code cost
+
+
+def overview(store: Store, organization: Organization, window: Window, where: Where | None = None) -> Overview:
+    """Sums of a window in any time zone; with a team, repository or prompt only in the organization's own.
+
+    Raises InvalidInput on `timezone` otherwise: the rollup that knows those keeps whole days of that zone.
+    """
+    narrow = where or Where()
+    own_days = (narrow.team_id, narrow.repository_id, narrow.prompt_id) != (None, None, None)
+    if own_days and window.timezone != organization.timezone:
+        raise InvalidInput(
+            f"With team, repo or promptId the time zone must be the organization's, {organization.timezone}",
+            field="timezone",
+        )
+    with store.read() as tx:
+        if own_days:
+            rows = analytics.sums_of_days(tx, organization.id, window.start, window.end, narrow)
+        else:
+            rows = analytics.sums_of_quarters(tx, organization.id, spans(window), narrow)
+        through = analytics.data_through(tx, organization.id)
+        counted, code = analytics.linked_cost(tx, organization.id, window.start, window.end, narrow)
+    return _fold(window, rows, through, counted / code if code else None)
+
+
+def _fold(window: Window, rows: Iterable[Sums], through: datetime | None, linked: float | None) -> Overview:
+    total = Totals()
+    days = {window.start + timedelta(days=n): Totals() for n in range(window.days)}
+    models: dict[str, Totals] = defaultdict(Totals)
+    providers: dict[str, Totals] = defaultdict(Totals)
+    for row in rows:
+        for totals in (total, days[row.day], models[row.model], providers[row.provider]):
+            totals.add(row)
+    return Overview(window, total, days, _dearest(models), _dearest(providers), through, linked)
+
+
+def _dearest(groups: dict[str, Totals]) -> dict[str, Totals]:
+    return dict(sorted(groups.items(), key=lambda item: (-item[1].cost_nanos, item[0])))
+
+
+def spans(window: Window) -> list[tuple[datetime, datetime, timedelta]]:
+    """The window in UTC, cut where the offset of its time zone changes: (start, end, offset)."""
+    zone = ZoneInfo(window.timezone)
+    end = day_start(window.end + timedelta(days=1), window.timezone)
+    found: list[tuple[datetime, datetime, timedelta]] = []
+    at = day_start(window.start, window.timezone)
+    while at < end:
+        offset = at.astimezone(zone).utcoffset() or timedelta()
+        # A day at a time, but by quarter hours through a day in which the clocks change.
+        step = next(
+            size for size in (_DAY, _QUARTER) if size == _QUARTER or (at + size).astimezone(zone).utcoffset() == offset
+        )
+        stop = min(end, at + step)
+        if found and found[-1][2] == offset:
+            found[-1] = (found[-1][0], stop, offset)
+        else:
+            found.append((at, stop, offset))
+        at = stop
+    return found

@@ -1,0 +1,111 @@
+"""API keys: made once, kept as a hash, checked on every call."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from datetime import UTC, datetime
+
+from costlens.domain.errors import Forbidden, InvalidInput, NotFound, Unauthorized
+from costlens.store import organizations as org_store
+from costlens.store.engine import Store, Tx
+from costlens.store.organizations import KeyRow
+
+SCOPES = ("ingest", "read", "admin")
+_FORM = re.compile(r"^cl_[0-9a-f]{64}$")
+
+
+def new_key(
+    tx: Tx,
+    organization_id: int,
+    name: str,
+    *,
+    now: datetime,
+    member_id: int | None = None,
+    team_id: int | None = None,
+    purpose: str | None = None,
+    scopes: str = "ingest read",
+) -> str:
+    """Makes a key and answers its text, the only time it is known. Raises InvalidInput for an unknown scope."""
+    unknown = set(scopes.split()) - set(SCOPES)
+    if unknown or not scopes.split():
+        raise InvalidInput(f"scopes are some of {', '.join(SCOPES)}", field="scopes")
+    text = f"cl_{secrets.token_hex(32)}"
+    org_store.create_key(
+        tx,
+        {
+            "organization_id": organization_id,
+            "name": name,
+            "key_hash": key_hash(text),
+            "prefix": text[:11],
+            "last_four": text[-4:],
+            "member_id": member_id,
+            "team_id": team_id,
+            "purpose": purpose,
+            "scopes": " ".join(scopes.split()),
+            "created_at": now,
+        },
+    )
+    return text
+
+
+def key_hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def authenticate(store: Store, text: str | None, scope: str, *, now: datetime | None = None) -> KeyRow:
+    """The key of a bearer token. Raises Unauthorized, or Forbidden when it lacks the scope."""
+    at = now or datetime.now(UTC)
+    if text is None or not _FORM.match(text):
+        raise Unauthorized("Unauthorized - Invalid API key")
+    with store.read() as tx:
+        key = org_store.find_key(tx, key_hash(text))
+    if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at):
+        raise Unauthorized("Unauthorized - Invalid API key")
+    if scope not in key.scopes:
+        raise Forbidden(f"This key may not {scope}; it has the scopes {', '.join(sorted(key.scopes))}")
+    return key
+
+
+def create_key(
+    store: Store,
+    organization: str,
+    name: str,
+    *,
+    team: str | None = None,
+    member: str | None = None,
+    purpose: str | None = None,
+    scopes: str = "ingest read",
+    now: datetime | None = None,
+) -> str:
+    """A key for an organization given by name or slug. Raises NotFound for an unknown organization or member."""
+    at = now or datetime.now(UTC)
+    if purpose not in (None, "development", "production", "staging"):
+        raise InvalidInput("purpose is development, production or staging", field="purpose")
+    with store.write() as tx:
+        found = org_store.find_organization(tx, organization)
+        if found is None:
+            raise NotFound(f"No organization named {organization!r}")
+        team_id = None
+        if team:
+            team_id = next((row.id for row in org_store.list_teams(tx, found.id) if team in (row.name, row.slug)), None)
+            if team_id is None:
+                raise NotFound(f"{found.name} has no team named {team!r}")
+        row = org_store.find_member(tx, found.id, member) if member else None
+        if member and row is None:
+            raise NotFound(f"{found.name} has no member {member}")
+        text = new_key(
+            tx,
+            found.id,
+            name,
+            now=at,
+            member_id=row.id if row else None,
+            team_id=team_id,
+            purpose=None if purpose == "development" else purpose,
+            scopes=scopes,
+        )
+        org_store.add_audit(
+            tx, found.id, at=at, actor="console", action="key.created", subject=name, details={"prefix": text[:11]}
+        )
+    return text

@@ -1,0 +1,145 @@
+"""Runs out: pages of them, and one with the reasons for its cost and its links."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from costlens.domain.errors import InvalidInput, NotFound
+from costlens.domain.names import repository_name
+from costlens.domain.periods import bounds
+from costlens.domain.pricing import Override, PriceLine, RateCard, explain, find_card
+from costlens.domain.usage import Usage, UsageQuality
+from costlens.services.linking import decide_link
+from costlens.store import links as link_store
+from costlens.store import runs as run_store
+from costlens.store.engine import Store
+from costlens.store.github import find_pull
+from costlens.store.identity import find_repositories
+from costlens.store.organizations import Organization, price_overrides
+from costlens.store.runs import RunFilter
+from costlens.store.tables import USAGE_COLUMNS
+
+__all__ = ["Page", "RunDetails", "bounds", "decide", "page_of_links", "page_of_runs", "run_details"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    rows: Sequence[Any]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    run: Any
+    card: RateCard | None  # None: unpriced
+    lines: tuple[PriceLine, ...]  # empty: unpriced
+    links: Sequence[Any]
+
+
+def page_of_runs(
+    store: Store,
+    organization: Organization,
+    where: RunFilter,
+    *,
+    limit: int,
+    before: tuple[datetime, int] | None = None,
+) -> Page:
+    with store.read() as tx:
+        rows = run_store.list_runs(tx, organization.id, where, limit=limit + 1, before=before)
+    return Page(rows[:limit], len(rows) > limit)
+
+
+def page_of_links(
+    store: Store,
+    organization_id: int,
+    *,
+    limit: int,
+    after: int = 0,
+    state: str | None = None,
+    repository_id: int | None = None,
+    run_id: int | None = None,
+) -> Page:
+    """Links that hold now; `rejected` ones are those kept as the reason of an unlinked run."""
+    with store.read() as tx:
+        rows = link_store.list_links(
+            tx,
+            organization_id,
+            limit=limit + 1,
+            after=after,
+            state="unlinked" if state == "rejected" else state,
+            repository_id=repository_id,
+            run_id=run_id,
+        )
+    return Page(rows[:limit], len(rows) > limit)
+
+
+def run_details(store: Store, organization: Organization, run_id: int) -> RunDetails:
+    """One run, why it costs what it does, and its links. Raises NotFound, also for another organization's run."""
+    with store.read() as tx:
+        rows = run_store.list_runs(tx, organization.id, RunFilter(run_id=run_id), limit=1)
+        if not rows:
+            raise NotFound("No such run")
+        links = link_store.list_links(tx, organization.id, limit=100, run_id=run_id)
+        overrides = price_overrides(tx, organization.id)
+    run = rows[0]
+    usage = Usage(*(run._mapping[name] for name in USAGE_COLUMNS), UsageQuality(run.usage_quality))
+    card = find_card(
+        run.provider,
+        run.model,
+        run.occurred_at,
+        processing=run.processing,
+        service_tier=run.service_tier,
+        input_tokens=usage.input,
+        overrides=[Override(o.provider, o.model, o.effective_from, o.alias_of, o.picos) for o in overrides],
+    )
+    return RunDetails(run, card, explain(usage, card) if card else (), links)
+
+
+def decide(
+    store: Store,
+    organization: Organization,
+    run_id: int,
+    *,
+    action: str,
+    repository: str | None,
+    number: int,
+    from_number: int | None,
+    by: str,
+) -> RunDetails:
+    """Confirms, rejects or moves (rejects one, confirms another) a run's link to a pull request.
+
+    The repository is the run's own; a run that names none needs it given. Raises NotFound, InvalidInput.
+    """
+    run = run_details(store, organization, run_id).run
+    name = repository_name(repository) if repository else run.repository
+    if name is None:
+        raise InvalidInput("The run names no repository: give `repo`", field="repo")
+    if run.repository and name.lower() != run.repository.lower():
+        raise InvalidInput(f"The run belongs to {run.repository}", field="repo")
+    if not run.code:
+        raise InvalidInput("The run is production traffic, which is not linked", field="action")
+    if action == "move" and from_number is None:
+        raise InvalidInput("A move needs fromPrNumber", field="fromPrNumber")
+    with store.read() as tx:
+        repository_id = find_repositories(tx, organization.id, [name]).get(name.lower(), 0)
+        wanted = {n: find_pull(tx, organization.id, repository_id, n) for n in (number, from_number) if n is not None}
+    for asked, found in wanted.items():
+        if found is None:
+            raise NotFound(f"{name} has no pull request {asked}", field="prNumber")
+    decisions = {number: action != "reject"} | ({from_number: False} if action == "move" else {})
+    for asked, confirmed in decisions.items():
+        pull_request_id = wanted[asked or 0]
+        if pull_request_id is not None:
+            decide_link(
+                store,
+                organization.id,
+                run_id,
+                repository_id=repository_id,
+                pull_request_id=pull_request_id,
+                confirmed=confirmed,
+                by=by,
+            )
+    return run_details(store, organization, run_id)

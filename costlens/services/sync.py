@@ -1,0 +1,213 @@
+"""GitHub's facts in: records of any source stored page by page, each page in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record, RepositoryRecord
+from costlens.domain.links import Outcome
+from costlens.domain.names import Identity
+from costlens.domain.reverts import PullState, reverted
+from costlens.domain.trailers import Trailers, ai_signal, read_trailers
+from costlens.store import github as github_store
+from costlens.store.engine import Store, Tx
+from costlens.store.identity import person_ids, repository_ids
+
+PAGE = 200  # records a transaction
+
+
+@dataclass(slots=True)
+class Imported:
+    """What an import saw, and which repositories it changed."""
+
+    pulls: int = 0
+    commits: int = 0
+    people: int = 0
+    repositories: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
+
+
+def import_records(
+    store: Store,
+    organization_id: int,
+    records: Iterable[Record],
+    *,
+    now: datetime | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Imported:
+    """Stores records; the same records again change nothing. `progress` is told the records of each stored page.
+
+    A page that cannot be stored leaves those before it in place: run the import again.
+    """
+    at = now or datetime.now(UTC)
+    done = Imported()
+    source = iter(records)
+    while page := list(islice(source, PAGE)):
+        with store.write() as tx:
+            _save_page(tx, organization_id, page, at, done)
+        if progress:
+            progress(len(page))
+    for repository_id in sorted(done.changed):
+        with store.write() as tx:
+            _settle_outcomes(tx, organization_id, repository_id)
+            github_store.bump_facts(tx, organization_id, repository_id, at)
+    return done
+
+
+def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime, done: Imported) -> None:
+    people = [record for record in page if isinstance(record, PersonRecord)]
+    persons = person_ids(tx, organization_id, [record.identities for record in people], at)
+    for record in people:
+        if record.name or record.bot:
+            person = persons[record.identities]
+            github_store.set_person_facts(tx, organization_id, person, name=record.name, bot=record.bot)
+    done.people += len(people)
+    names = dict.fromkeys(_repository_of(record) for record in page if not isinstance(record, PersonRecord))
+    ids = repository_ids(tx, organization_id, names, at)
+    for name in names:
+        mine = [record for record in page if not isinstance(record, PersonRecord) and _repository_of(record) == name]
+        done.repositories.add(ids[name])
+        if _save_repository(tx, organization_id, ids[name], mine, at):
+            done.changed.add(ids[name])
+    done.pulls += sum(isinstance(record, PullRecord) for record in page)
+    done.commits += sum(isinstance(record, CommitRecord) for record in page)
+
+
+def _repository_of(record: RepositoryRecord | CommitRecord | PullRecord) -> str:
+    return record.name if isinstance(record, RepositoryRecord) else record.repository
+
+
+def _save_repository(
+    tx: Tx,
+    organization_id: int,
+    repository_id: int,
+    records: Sequence[RepositoryRecord | CommitRecord | PullRecord],
+    at: datetime,
+) -> bool:
+    changed = False
+    for record in records:
+        if isinstance(record, RepositoryRecord):
+            values = {"github_id": record.github_id, "default_branch": record.default_branch}
+            changed |= github_store.save_repository(tx, organization_id, repository_id, values)
+    pulls = [record for record in records if isinstance(record, PullRecord)]
+    commits = list(_commits(records))
+    people = person_ids(
+        tx, organization_id, [record.author for record in (*commits, *pulls) if record.author], at
+    )
+    ids, commits_changed = github_store.save_commits(
+        tx, organization_id, repository_id, [_commit_row(commit, people) for commit in commits]
+    )
+    pulls_changed = github_store.save_pulls(
+        tx,
+        organization_id,
+        repository_id,
+        [_pull_row(pull, people) for pull in pulls],
+        {pull.number: [commit.sha for commit in pull.commits] for pull in pulls},
+        ids,
+    )
+    if commits_changed or pulls_changed:
+        github_store.save_mentions(tx, organization_id, repository_id, list(_mentions(commits, pulls)))
+    return changed or commits_changed or pulls_changed
+
+
+def _commits(records: Iterable[Record]) -> Iterator[CommitRecord]:
+    """Each commit once; of several with one sha, the one that tells the most files, with all branches."""
+    found: dict[str, CommitRecord] = {}
+    for record in records:
+        of_record = record.commits if isinstance(record, PullRecord) else (record,)
+        for commit in of_record:
+            if isinstance(commit, CommitRecord):
+                other = found.get(commit.sha)
+                found[commit.sha] = commit if other is None or len(commit.files) > len(other.files) else other
+    yield from found.values()
+
+
+def _commit_row(commit: CommitRecord, people: dict[tuple[Identity, ...], int]) -> dict[str, Any]:
+    return {
+        "sha": commit.sha,
+        "person_id": people.get(commit.author),
+        "authored_at": commit.authored_at,
+        "committed_at": commit.committed_at,
+        "message": commit.message,
+        "files": sorted(set(commit.files)),
+        "branches": sorted(set(commit.branches)),
+    }
+
+
+def _pull_row(pull: PullRecord, people: dict[tuple[Identity, ...], int]) -> dict[str, Any]:
+    return {
+        "number": pull.number,
+        "title": pull.title,
+        "body": pull.body,
+        "person_id": people.get(pull.author),
+        "head_ref": pull.head_ref,
+        "head_sha": pull.head_sha,
+        "base_ref": pull.base_ref,
+        "outcome": str(_state(pull.merged_at, pull.closed_at)),
+        "created_at": pull.created_at,
+        "merged_at": pull.merged_at,
+        "closed_at": pull.closed_at,
+        "first_commit_at": min((commit.authored_at for commit in pull.commits), default=None),
+        "merge_commit_sha": pull.merge_commit_sha,
+        "additions": pull.additions,
+        "deletions": pull.deletions,
+        "changed_files": pull.changed_files,
+        "labels": sorted(pull.labels),
+        "ai_signal": _signal(pull),
+    }
+
+
+def _signal(pull: PullRecord) -> str | None:
+    """The first visible sign of AI in a pull request. None: none seen, which proves nothing."""
+    own = ai_signal(message=pull.body or "", author=pull.author, labels=pull.labels, head_ref=pull.head_ref)
+    return own or next(
+        (
+            sign
+            for commit in pull.commits
+            if (sign := ai_signal(message=commit.message, author=commit.author, labels=(), head_ref=None))
+        ),
+        None,
+    )
+
+
+def _state(merged_at: datetime | None, closed_at: datetime | None) -> Outcome:
+    if merged_at is not None:
+        return Outcome.MERGED
+    return Outcome.OPEN if closed_at is None else Outcome.ABANDONED
+
+
+def _mentions(commits: Sequence[CommitRecord], pulls: Sequence[PullRecord]) -> Iterator[tuple[str, str, str]]:
+    for commit in commits:
+        yield from _named(read_trailers(commit.message), commit.sha)
+    for pull in pulls:
+        yield from _named(read_trailers(pull.body or "", anywhere=True), f"#{pull.number}")
+
+
+def _named(trailers: Trailers, source: str) -> Iterator[tuple[str, str, str]]:
+    for kind, values in (("run", trailers.run_keys), ("session", trailers.sessions), ("prompt", trailers.prompts)):
+        for value in sorted(values):
+            yield kind, value, source
+
+
+def _settle_outcomes(tx: Tx, organization_id: int, repository_id: int) -> None:
+    """Merged, open, abandoned or reverted, by all that the repository tells now."""
+    rows = github_store.closed_pulls(tx, organization_id, repository_id)
+    commits = github_store.revert_messages(tx, organization_id, repository_id)
+    undone = reverted(
+        [
+            PullState(row.number, row.title, row.body or "", row.head_ref or "", row.merge_commit_sha, row.merged_at)
+            for row in rows
+        ],
+        [(row.sha, row.message, row.committed_at) for row in commits],
+    )
+    changes = []
+    for row in rows:
+        at = undone.get(row.number)
+        outcome = Outcome.REVERTED if at else _state(row.merged_at, row.closed_at)
+        if (str(outcome), at) != (row.outcome, row.reverted_at):
+            changes.append({"id": row.id, "outcome": str(outcome), "reverted_at": at})
+    github_store.set_outcomes(tx, organization_id, changes)

@@ -1,0 +1,148 @@
+"""Ordinary cost analytics: plain sums over the rollups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Row, func, literal, select, type_coerce
+
+from costlens.store import tables as t
+from costlens.store.engine import Tx
+from costlens.store.types import EPOCH
+
+_DAY = 86_400_000
+_SUMS = ("runs", "succeeded", "priced_runs", "exact_runs", "cost_nanos", "latency_ms", "timed_runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """One day of one provider's model."""
+
+    day: date
+    provider: str
+    model: str
+    runs: int
+    succeeded: int
+    priced_runs: int
+    exact_runs: int
+    cost_nanos: int
+    latency_ms: int  # summed over timed_runs
+    timed_runs: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What to sum; None: any."""
+
+    provider: str | None = None
+    model: str | None = None
+    team_id: int | None = None  # 0: no team
+    repository_id: int | None = None  # 0: no repository
+    prompt_id: str | None = None
+
+
+def _columns(table: Any) -> list[ColumnElement[Any]]:
+    tokens = sum((table.c[name] for name in t.USAGE_COLUMNS[1:]), start=table.c[t.USAGE_COLUMNS[0]])
+    return [
+        *(func.sum(table.c[name]).label(name) for name in _SUMS),
+        func.sum(tokens).label("tokens"),
+    ]
+
+
+def sums_of_quarters(
+    tx: Tx, organization_id: int, spans: Sequence[tuple[datetime, datetime, timedelta]], where: Where
+) -> list[Sums]:
+    """Sums by local day, provider and model from the quarter-hour rollup.
+
+    `spans` are the parts of the period with one offset from UTC each, so that days are cut right on both sides of a
+    clock change.
+    """
+    r = t.rollup_15m.c
+    found: list[Sums] = []
+    for start, end, offset in spans:
+        local = type_coerce(r.bucket, BigInteger) + literal(offset // timedelta(milliseconds=1), BigInteger)
+        day = (local // _DAY).label("day")
+        query = (
+            select(day, r.provider, r.model, *_columns(t.rollup_15m))
+            .where(r.organization_id == organization_id, r.bucket >= start, r.bucket < end, *_where(r, where))
+            .group_by(day, r.provider, r.model)
+        )
+        found += [_sums(row, EPOCH.date() + timedelta(days=row.day)) for row in tx.execute(query)]
+    return found
+
+
+def sums_of_days(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> list[Sums]:
+    """Sums by day (of the organization's own zone), provider and model from the daily rollup, both days included."""
+    r = t.rollup_day.c
+    narrow: list[ColumnElement[bool]] = _where(r, where)
+    if where.team_id is not None:
+        narrow.append(r.team_id == where.team_id)
+    if where.repository_id is not None:
+        narrow.append(r.repository_id == where.repository_id)
+    if where.prompt_id is not None:
+        narrow.append(r.prompt_id == where.prompt_id)
+    query = (
+        select(r.day, r.provider, r.model, *_columns(t.rollup_day))
+        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *narrow)
+        .group_by(r.day, r.provider, r.model)
+    )
+    return [_sums(row, row.day) for row in tx.execute(query)]
+
+
+def _where(columns: Any, where: Where) -> list[ColumnElement[bool]]:
+    pairs = ((columns.provider, where.provider), (columns.model, where.model))
+    return [column == value for column, value in pairs if value is not None]
+
+
+def _sums(row: Row[Any], day: date) -> Sums:
+    return Sums(day, row.provider, row.model, *(int(row._mapping[name]) for name in (*_SUMS, "tokens")))
+
+
+def data_through(tx: Tx, organization_id: int) -> datetime | None:
+    """Start of the last quarter hour that holds a run. None: no runs."""
+    return tx.scalar(select(func.max(t.rollup_15m.c.bucket)).where(t.rollup_15m.c.organization_id == organization_id))
+
+
+def input_share(tx: Tx, organization_id: int, provider: str, model: str) -> float | None:
+    """Share of input in the tokens of one model, 0 to 1, over quarter hours in which all its usage was exact.
+
+    None: there are none.
+    """
+    r = t.rollup_15m.c
+    inputs = r.input_uncached + r.cache_read + r.cache_write_5m + r.cache_write_1h
+    row = tx.execute(
+        select(func.sum(inputs), func.sum(inputs + r.output_text + r.output_reasoning)).where(
+            r.organization_id == organization_id,
+            r.provider == provider,
+            r.model == model,
+            r.exact_runs == r.runs,
+        )
+    ).one()
+    return float(row[0]) / float(row[1]) if row[1] else None
+
+
+def providers(tx: Tx, organization_id: int) -> list[str]:
+    """Every provider that runs have named."""
+    r = t.rollup_15m.c
+    return list(tx.scalars(select(r.provider).where(r.organization_id == organization_id).distinct().order_by(r.provider)))
+
+
+def linked_cost(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> tuple[int, int]:
+    """(counted cost, code cost) of a period of whole local days, for the coverage beside analytics."""
+    r = t.rollup_links.c
+    narrow = [r.provider == where.provider] if where.provider else []
+    if where.team_id is not None:
+        narrow.append(r.team_id == where.team_id)
+    if where.repository_id is not None:
+        narrow.append(r.repository_id == where.repository_id)
+    query = (
+        select(r.state, func.sum(r.cost_nanos))
+        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, r.state != "not_code", *narrow)
+        .group_by(r.state)
+    )
+    by_state = {row[0]: int(row[1]) for row in tx.execute(query)}
+    return by_state.get("counted", 0), sum(by_state.values())

@@ -1,0 +1,184 @@
+"""GitHub's facts: written when they differ from what is stored, so a second import writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from costlens.store import tables as t
+from costlens.store.engine import Tx
+from costlens.store.identity import CHUNK
+from costlens.store.upsert import keep_first
+
+Values = dict[str, Any]
+
+
+def save_repository(tx: Tx, organization_id: int, repository_id: int, values: Values) -> bool:
+    """Sets what the source tells (None keeps the stored); answers whether anything changed."""
+    told = {name: value for name, value in values.items() if value is not None}
+    repository = t.repositories.c
+    where = (repository.organization_id == organization_id, repository.id == repository_id)
+    row = tx.execute(select(t.repositories).where(*where)).one()
+    if all(row._mapping[name] == value for name, value in told.items()):
+        return False
+    tx.execute(update(t.repositories).where(*where).values(**told))
+    return True
+
+
+def save_commits(tx: Tx, organization_id: int, repository_id: int, rows: Sequence[Values]) -> tuple[dict[str, int], bool]:
+    """Id by sha of these commits, and whether anything changed. Branches are joined with the stored ones."""
+    by_sha = {row["sha"]: row for row in rows}
+    stored = _stored(tx, t.commits, t.commits.c.sha, repository_id, list(by_sha))
+    changed = False
+    for sha, old in stored.items():
+        new = by_sha[sha]
+        new["branches"] = sorted({*old.branches, *new["branches"]})
+        new["files"] = new["files"] or old.files
+        new["person_id"] = new["person_id"] or old.person_id
+        differing = {name: value for name, value in new.items() if old._mapping[name] != value}
+        if differing:
+            changed = True
+            tx.execute(update(t.commits).where(t.commits.c.id == old.id).values(**differing))
+    missing = [row for sha, row in by_sha.items() if sha not in stored]
+    if missing:
+        changed = True
+        head = {"organization_id": organization_id, "repository_id": repository_id}
+        tx.execute(insert(t.commits), [head | row for row in missing])
+        stored = _stored(tx, t.commits, t.commits.c.sha, repository_id, list(by_sha))
+    return {sha: row.id for sha, row in stored.items()}, changed
+
+
+def save_pulls(
+    tx: Tx, organization_id: int, repository_id: int, rows: Sequence[Values], shas: dict[int, list[str]], ids: dict[str, int]
+) -> bool:
+    """Stores pull requests and which commits they hold (`shas` by number); answers whether anything changed.
+
+    `outcome` is given for new ones only: afterwards reverts decide it, see `set_outcomes`.
+    """
+    by_number = {row["number"]: row for row in rows}
+    stored = _stored(tx, t.pull_requests, t.pull_requests.c.number, repository_id, list(by_number))
+    changed = False
+    for number, old in stored.items():
+        new = {name: value for name, value in by_number[number].items() if name != "outcome"}
+        kept = ("body", "head_ref", "head_sha", "base_ref", "person_id", "first_commit_at", "additions", "deletions",
+                "changed_files", "merge_commit_sha")  # fmt: skip
+        differing = {
+            name: value
+            for name, value in new.items()
+            if old._mapping[name] != value and not (value is None and name in kept)
+        }
+        if differing:
+            changed = True
+            tx.execute(update(t.pull_requests).where(t.pull_requests.c.id == old.id).values(**differing))
+    missing = [row for number, row in by_number.items() if number not in stored]
+    if missing:
+        changed = True
+        head = {"organization_id": organization_id, "repository_id": repository_id}
+        tx.execute(insert(t.pull_requests), [head | row for row in missing])
+        stored = _stored(tx, t.pull_requests, t.pull_requests.c.number, repository_id, list(by_number))
+    return _save_members(tx, {number: row.id for number, row in stored.items()}, shas, ids) or changed
+
+
+def _save_members(tx: Tx, pulls: dict[int, int], shas: dict[int, list[str]], ids: dict[str, int]) -> bool:
+    member = t.pull_request_commits
+    stored: dict[int, list[int]] = {}
+    rows = tx.execute(
+        select(member).where(member.c.pull_request_id.in_(list(pulls.values()))).order_by(member.c.position)
+    )
+    for row in rows:
+        stored.setdefault(row.pull_request_id, []).append(row.commit_id)
+    changed = False
+    for number, pull_id in pulls.items():
+        wanted = [ids[sha] for sha in dict.fromkeys(shas.get(number, ()))]
+        # A source that tells no commits does not take away those that another told.
+        if not wanted or stored.get(pull_id, []) == wanted:
+            continue
+        changed = True
+        tx.execute(delete(member).where(member.c.pull_request_id == pull_id))
+        tx.execute(
+            insert(member),
+            [{"pull_request_id": pull_id, "commit_id": commit, "position": n} for n, commit in enumerate(wanted)],
+        )
+    return changed
+
+
+def _stored(tx: Tx, table: Any, column: Any, repository_id: int, values: Sequence[Any]) -> dict[Any, Row[Any]]:
+    found: dict[Any, Row[Any]] = {}
+    for start in range(0, len(values), CHUNK):
+        rows = tx.execute(
+            select(table).where(table.c.repository_id == repository_id, column.in_(values[start : start + CHUNK]))
+        )
+        found.update({row._mapping[column]: row for row in rows})
+    return found
+
+
+def save_mentions(tx: Tx, organization_id: int, repository_id: int, rows: Sequence[tuple[str, str, str]]) -> None:
+    """Adds (kind, value, source) that trailers and bodies name."""
+    head = {"organization_id": organization_id, "repository_id": repository_id}
+    keep_first(
+        tx, t.mentions, [head | {"kind": kind, "value": value, "source": source} for kind, value, source in rows]
+    )
+
+
+def bump_facts(tx: Tx, organization_id: int, repository_id: int, now: Any) -> None:
+    """Says that facts changed, so that the linker looks at every run of the repository again."""
+    tx.execute(
+        update(t.repositories)
+        .where(t.repositories.c.organization_id == organization_id, t.repositories.c.id == repository_id)
+        .values(facts_version=t.repositories.c.facts_version + 1, imported_at=now)
+    )
+
+
+def closed_pulls(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Row[Any]]:
+    """What reverts are found in: closed pull requests, oldest first."""
+    pull = t.pull_requests.c
+    return tx.execute(
+        select(
+            pull.id, pull.number, pull.title, pull.body, pull.head_ref, pull.merge_commit_sha, pull.merged_at,
+            pull.closed_at, pull.outcome, pull.reverted_at,
+        )
+        .where(pull.organization_id == organization_id, pull.repository_id == repository_id)
+        .order_by(pull.merged_at, pull.number)
+    ).all()  # fmt: skip
+
+
+def revert_messages(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Row[Any]]:
+    """Commits outside pull requests whose message speaks of a revert."""
+    commit = t.commits.c
+    return tx.execute(
+        select(commit.sha, commit.message, commit.committed_at)
+        .where(
+            commit.organization_id == organization_id,
+            commit.repository_id == repository_id,
+            commit.message.contains("This reverts commit"),
+            commit.id.not_in(select(t.pull_request_commits.c.commit_id)),
+        )
+        .order_by(commit.committed_at)
+    ).all()
+
+
+def set_outcomes(tx: Tx, organization_id: int, rows: Sequence[Values]) -> None:
+    """Writes outcome and reverted_at by pull request id."""
+    for row in rows:
+        tx.execute(
+            update(t.pull_requests)
+            .where(t.pull_requests.c.organization_id == organization_id, t.pull_requests.c.id == row["id"])
+            .values(outcome=row["outcome"], reverted_at=row["reverted_at"])
+        )
+
+
+def set_person_facts(tx: Tx, organization_id: int, person_id: int, *, name: str | None, bot: bool) -> None:
+    values: Values = {"bot": bot} | ({"name": name} if name else {})
+    tx.execute(
+        update(t.people).where(t.people.c.organization_id == organization_id, t.people.c.id == person_id).values(**values)
+    )
+
+
+def find_pull(tx: Tx, organization_id: int, repository_id: int, number: int) -> int | None:
+    pull = t.pull_requests.c
+    query = select(pull.id).where(
+        pull.organization_id == organization_id, pull.repository_id == repository_id, pull.number == number
+    )
+    return tx.scalar(query)

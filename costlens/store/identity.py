@@ -1,0 +1,135 @@
+"""Names to ids: repositories by any of their names, people by any of their identities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+
+from costlens.domain.names import Identity
+from costlens.store import tables as t
+from costlens.store.engine import Tx
+from costlens.store.upsert import add_to, keep_first
+
+CHUNK = 400  # values in one IN list: SQLite takes 32,766 parameters, plans stay readable with fewer
+
+
+def repository_ids(tx: Tx, organization_id: int, names: Iterable[str], now: datetime) -> dict[str, int]:
+    """Repository id of each owner/name, in any letter case; unknown ones are made."""
+    wanted = {name.lower(): name for name in names}
+    found = find_repositories(tx, organization_id, wanted)
+    for key in sorted(wanted.keys() - found.keys()):
+        row = {"organization_id": organization_id, "name": wanted[key], "created_at": now}
+        repository_id: int = tx.execute(insert(t.repositories).values(row)).inserted_primary_key[0]
+        alias = {"organization_id": organization_id, "name": key, "repository_id": repository_id}
+        tx.execute(insert(t.repository_aliases).values(alias))
+        found[key] = repository_id
+    return {name: found[name.lower()] for name in wanted.values()} | found
+
+
+def find_repositories(tx: Tx, organization_id: int, names: Iterable[str]) -> dict[str, int]:
+    """Repository id of each lower-case name that is known."""
+    alias = t.repository_aliases.c
+    rows = tx.execute(
+        select(alias.name, alias.repository_id).where(
+            alias.organization_id == organization_id, alias.name.in_([name.lower() for name in names])
+        )
+    )
+    return {row.name: row.repository_id for row in rows}
+
+
+def person_ids(
+    tx: Tx, organization_id: int, wanted: Iterable[Sequence[Identity]], now: datetime
+) -> dict[tuple[Identity, ...], int]:
+    """Person of each set of identities that belong to one human.
+
+    Unknown identities join the person that another of the set names; a set that nobody knows makes a person.
+    A set that names several people merges them into the oldest: identities are one person's by what GitHub says.
+    """
+    groups = [tuple(group) for group in dict.fromkeys(map(tuple, wanted)) if group]
+    known = _known(tx, organization_id, {identity for group in groups for identity in group})
+    result: dict[tuple[Identity, ...], int] = {}
+    for group in groups:
+        people = sorted({known[identity] for identity in group if identity in known})
+        if not people:
+            row = {"organization_id": organization_id, "created_at": now}
+            people = [tx.execute(insert(t.people).values(row)).inserted_primary_key[0]]
+        person = people[0]
+        for other in people[1:]:
+            merge_people(tx, organization_id, keep=person, drop=other)
+            known.update({identity: person for identity, owner in known.items() if owner == other})
+            result.update({done: person for done, owner in result.items() if owner == other})
+        new = [identity for identity in group if identity not in known]
+        keep_first(
+            tx,
+            t.identities,
+            [
+                {"organization_id": organization_id, "kind": i.kind, "value": i.value, "person_id": person}
+                for i in new
+            ],
+        )
+        known.update(dict.fromkeys(new, person))
+        result[group] = person
+    return result
+
+
+def _known(tx: Tx, organization_id: int, identities: set[Identity]) -> dict[Identity, int]:
+    column = t.identities.c
+    values = sorted({identity.value for identity in identities})
+    known: dict[Identity, int] = {}
+    for start in range(0, len(values), CHUNK):
+        rows = tx.execute(
+            select(column.kind, column.value, column.person_id).where(
+                column.organization_id == organization_id,
+                column.kind.in_(("login", "email", "github_id")),
+                column.value.in_(values[start : start + CHUNK]),
+            )
+        )
+        known.update({Identity(row.kind, row.value): row.person_id for row in rows})
+    return known
+
+
+def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
+    """Gives everything of one person to another, in every table that names people; rollups keep their sums."""
+    for table in (t.identities, t.members, t.pull_requests, t.commits, t.runs):
+        tx.execute(
+            update(table)
+            .where(table.c.organization_id == organization_id, table.c.person_id == drop)
+            .values(person_id=keep)
+        )
+    column = t.rollup_day.c
+    mine = (column.organization_id == organization_id, column.person_id == drop)
+    rows = [dict(row) for row in tx.execute(select(t.rollup_day).where(*mine)).mappings()]
+    tx.execute(t.rollup_day.delete().where(*mine))
+    add_to(tx, t.rollup_day, [row | {"person_id": keep} for row in rows], t.MEASURES)
+    tx.execute(t.people.delete().where(t.people.c.organization_id == organization_id, t.people.c.id == drop))
+    # The dropped person's runs and commits now link differently.
+    tx.execute(
+        update(t.repositories)
+        .where(t.repositories.c.organization_id == organization_id)
+        .values(facts_version=t.repositories.c.facts_version + 1)
+    )
+
+
+def person_teams(tx: Tx, organization_id: int, people: Iterable[int]) -> dict[int, int]:
+    """Team of each person who is a member of one; of several, the oldest."""
+    rows = tx.execute(
+        select(t.members.c.person_id, t.team_members.c.team_id)
+        .join(t.team_members, t.team_members.c.member_id == t.members.c.id)
+        .where(t.members.c.organization_id == organization_id, t.members.c.person_id.in_(list(people)))
+        .order_by(t.team_members.c.team_id.desc())
+    )
+    return {row.person_id: row.team_id for row in rows}
+
+
+def repository_teams(tx: Tx, organization_id: int, repositories: Iterable[int]) -> dict[int, int]:
+    column = t.repositories.c
+    rows = tx.execute(
+        select(column.id, column.team_id).where(
+            column.organization_id == organization_id,
+            column.id.in_(list(repositories)),
+            column.team_id.is_not(None),
+        )
+    )
+    return {row.id: row.team_id for row in rows}

@@ -1,0 +1,168 @@
+"""Links and manual decisions; superseded links stay, with the time they ended and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, select, update
+
+from costlens.domain.linking import split
+from costlens.domain.links import ManualDecision
+from costlens.store import tables as t
+from costlens.store.engine import Tx
+from costlens.store.identity import CHUNK
+from costlens.store.upsert import put
+
+LinkRow = Mapping[str, Any]
+
+
+def current_links(tx: Tx, organization_id: int, run_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """The links that hold now, by run, in the order they were made."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for start in range(0, len(run_ids), CHUNK):
+        rows = tx.execute(
+            select(t.links)
+            .where(
+                t.links.c.organization_id == organization_id,
+                t.links.c.run_id.in_(run_ids[start : start + CHUNK]),
+                t.links.c.valid_to.is_(None),
+            )
+            .order_by(t.links.c.id)
+        )
+        for row in rows:
+            found.setdefault(row.run_id, []).append(dict(row._mapping))
+    return found
+
+
+def share_anew(tx: Tx, organization_id: int, links: Sequence[LinkRow], cost_nanos: int) -> list[dict[str, Any]]:
+    """Gives the counted links equal shares of a run's new cost; answers all links with their new shares."""
+    counted = [link for link in links if link["state"] == "counted"]
+    shares = dict(zip((link["id"] for link in counted), split(cost_nanos, len(counted)), strict=True)) if counted else {}
+    for link_id, share in shares.items():
+        tx.execute(
+            update(t.links)
+            .where(t.links.c.organization_id == organization_id, t.links.c.id == link_id)
+            .values(cost_nanos=share)
+        )
+    return [{**link, "cost_nanos": shares.get(link["id"], link["cost_nanos"])} for link in links]
+
+
+def close_links(tx: Tx, organization_id: int, link_ids: Sequence[int], now: datetime, reason: str) -> None:
+    for start in range(0, len(link_ids), CHUNK):
+        tx.execute(
+            update(t.links)
+            .where(t.links.c.organization_id == organization_id, t.links.c.id.in_(link_ids[start : start + CHUNK]))
+            .values(valid_to=now, closed_reason=reason)
+        )
+
+
+def add_links(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        tx.execute(insert(t.links), list(rows))
+
+
+def set_link_state(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes link_state, unlinked_reason, counted_nanos and linked_at of runs, given with their id as `run_id`."""
+    if not rows:
+        return
+    run = t.runs.c
+    statement = (
+        update(t.runs)
+        .where(run.organization_id == bindparam("organization"), run.id == bindparam("run_id"))
+        .values(
+            {name: bindparam(f"new_{name}") for name in ("link_state", "unlinked_reason", "counted_nanos", "linked_at")}
+        )
+    )
+    tx.execute(statement, list(rows))
+
+
+def mark_linked(tx: Tx, organization_id: int, run_ids: Sequence[int], now: datetime) -> None:
+    """Says that the linker has seen these runs and changed nothing."""
+    for start in range(0, len(run_ids), CHUNK):
+        chunk = run_ids[start : start + CHUNK]
+        tx.execute(
+            update(t.runs)
+            .where(t.runs.c.organization_id == organization_id, t.runs.c.id.in_(chunk), t.runs.c.linked_at.is_(None))
+            .values(linked_at=now)
+        )
+
+
+def mark_unseen(tx: Tx, organization_id: int, run_id: int) -> None:
+    """Puts a run before the linker again."""
+    tx.execute(
+        update(t.runs)
+        .where(t.runs.c.organization_id == organization_id, t.runs.c.id == run_id)
+        .values(linked_at=None)
+    )
+
+
+def decide(tx: Tx, organization_id: int, decision: ManualDecision, now: datetime) -> None:
+    put(
+        tx,
+        t.link_decisions,
+        [
+            {
+                "organization_id": organization_id,
+                "run_id": decision.run_id,
+                "pull_request_id": decision.pull_request_id,
+                "confirmed": decision.confirmed,
+                "decided_by": decision.by,
+                "decided_at": now,
+            }
+        ],
+    )
+
+
+def decisions(tx: Tx, organization_id: int, run_ids: Iterable[int] | None = None) -> list[ManualDecision]:
+    column = t.link_decisions.c
+    query = select(t.link_decisions).where(column.organization_id == organization_id)
+    if run_ids is not None:
+        query = query.where(column.run_id.in_(list(run_ids)))
+    return [
+        ManualDecision(row.run_id, row.pull_request_id, row.confirmed, row.decided_by)
+        for row in tx.execute(query.order_by(column.run_id, column.pull_request_id))
+    ]
+
+
+def list_links(
+    tx: Tx,
+    organization_id: int,
+    *,
+    limit: int,
+    after: int = 0,
+    state: str | None = None,
+    repository_id: int | None = None,
+    pull_request_id: int | None = None,
+    run_id: int | None = None,
+) -> Sequence[Row[Any]]:
+    """The links that hold now, by id, with what their run and pull request are called."""
+    link = t.links.c
+    conditions = [link.organization_id == organization_id, link.valid_to.is_(None), link.id > after]
+    for column, value in (
+        (link.state, state),
+        (link.repository_id, repository_id),
+        (link.pull_request_id, pull_request_id),
+        (link.run_id, run_id),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    return tx.execute(
+        select(
+            t.links,
+            t.runs.c.request_id,
+            t.runs.c.correlation_id,
+            t.runs.c.cost_nanos.label("run_cost_nanos"),
+            t.repositories.c.name.label("repository"),
+            t.pull_requests.c.number,
+            t.pull_requests.c.title,
+            t.pull_requests.c.outcome,
+        )
+        .join(t.runs, t.runs.c.id == link.run_id)
+        .join(t.repositories, t.repositories.c.id == link.repository_id)
+        .outerjoin(t.pull_requests, t.pull_requests.c.id == link.pull_request_id)
+        .where(*conditions)
+        .order_by(link.id)
+        .limit(limit)
+    ).all()

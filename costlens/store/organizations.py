@@ -1,0 +1,229 @@
+"""Organizations with their users, members, teams and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+
+from costlens.store import tables as t
+from costlens.store.engine import Tx
+from costlens.store.upsert import keep_first
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    id: int
+    name: str
+    slug: str
+    plan: str
+    timezone: str
+    hourly_cost_cents: int | None  # None: not set
+    demo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: int
+    email: str
+    name: str | None  # None: not told yet
+    session_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """An API key with the organization it speaks for."""
+
+    id: int
+    organization: Organization
+    name: str
+    member_id: int | None  # None: a shared key
+    person_id: int | None  # None: a shared key, or a member without commits or runs yet
+    member_email: str | None  # None: a shared key
+    team_id: int | None  # None: not bound to a team
+    purpose: str | None  # None: development
+    scopes: frozenset[str]
+    expires_at: datetime | None  # None: never
+    revoked_at: datetime | None  # None: valid
+
+
+_COLUMNS = ("id", "name", "slug", "plan", "timezone", "hourly_cost_cents", "demo")
+_organization = [t.organizations.c[name] for name in _COLUMNS]
+
+
+def _read(row: Row[Any]) -> Organization:
+    return Organization(*(row._mapping[t.organizations.c[name]] for name in _COLUMNS))
+
+
+def create_organization(tx: Tx, values: dict[str, Any]) -> int:
+    organization_id: int = tx.execute(insert(t.organizations).values(values)).inserted_primary_key[0]
+    return organization_id
+
+
+def get_organization(tx: Tx, organization_id: int) -> Organization | None:
+    row = tx.execute(select(*_organization).where(t.organizations.c.id == organization_id)).first()
+    return _read(row) if row else None
+
+
+def find_organization(tx: Tx, text: str) -> Organization | None:
+    """By slug or by name."""
+    query = select(*_organization).where((t.organizations.c.slug == text) | (t.organizations.c.name == text))
+    row = tx.execute(query.order_by(t.organizations.c.id)).first()
+    return _read(row) if row else None
+
+
+def list_organizations(tx: Tx, user_id: int | None = None) -> list[Organization]:
+    """All, or those of one user; oldest first."""
+    query = select(*_organization).order_by(t.organizations.c.id)
+    if user_id is not None:
+        query = query.join(t.members).where(t.members.c.user_id == user_id)
+    return [_read(row) for row in tx.execute(query)]
+
+
+def change_organization(tx: Tx, organization_id: int, values: dict[str, Any]) -> None:
+    tx.execute(update(t.organizations).where(t.organizations.c.id == organization_id).values(**values))
+
+
+def delete_organization(tx: Tx, organization_id: int) -> None:
+    """Removes it with everything of it."""
+    for table in reversed(t.metadata.sorted_tables):
+        if "organization_id" in table.c:
+            tx.execute(table.delete().where(table.c.organization_id == organization_id))
+    tx.execute(t.organizations.delete().where(t.organizations.c.id == organization_id))
+
+
+def has_runs(tx: Tx, organization_id: int) -> bool:
+    return tx.scalar(select(t.runs.c.id).where(t.runs.c.organization_id == organization_id).limit(1)) is not None
+
+
+def slug_taken(tx: Tx, slug: str) -> bool:
+    return tx.scalar(select(t.organizations.c.id).where(t.organizations.c.slug == slug)) is not None
+
+
+def find_user(tx: Tx, email: str) -> User | None:
+    row = tx.execute(select(t.users).where(t.users.c.email == email.lower())).first()
+    return User(row.id, row.email, row.name, row.session_version) if row else None
+
+
+def get_user(tx: Tx, user_id: int) -> User | None:
+    row = tx.execute(select(t.users).where(t.users.c.id == user_id)).first()
+    return User(row.id, row.email, row.name, row.session_version) if row else None
+
+
+def create_user(tx: Tx, email: str, now: datetime) -> int:
+    user_id: int = tx.execute(
+        insert(t.users).values(email=email.lower(), created_at=now)
+    ).inserted_primary_key[0]
+    return user_id
+
+
+def owner_exists(tx: Tx) -> bool:
+    return tx.scalar(select(func.count()).select_from(t.members).where(t.members.c.role == "owner")) != 0
+
+
+def create_member(tx: Tx, values: dict[str, Any]) -> int:
+    member_id: int = tx.execute(insert(t.members).values(values)).inserted_primary_key[0]
+    return member_id
+
+
+def find_member(tx: Tx, organization_id: int, email: str) -> Row[Any] | None:
+    return tx.execute(
+        select(t.members)
+        .join(t.users)
+        .where(t.members.c.organization_id == organization_id, t.users.c.email == email.lower())
+    ).first()
+
+
+def create_team(tx: Tx, values: dict[str, Any]) -> int:
+    team_id: int = tx.execute(insert(t.teams).values(values)).inserted_primary_key[0]
+    return team_id
+
+
+def list_teams(tx: Tx, organization_id: int) -> Sequence[Row[Any]]:
+    return tx.execute(select(t.teams).where(t.teams.c.organization_id == organization_id).order_by(t.teams.c.name)).all()
+
+
+def join_team(tx: Tx, team_id: int, member_id: int) -> None:
+    keep_first(tx, t.team_members, [{"team_id": team_id, "member_id": member_id}])
+
+
+def create_key(tx: Tx, values: dict[str, Any]) -> int:
+    key_id: int = tx.execute(insert(t.api_keys).values(values)).inserted_primary_key[0]
+    return key_id
+
+
+def find_key(tx: Tx, key_hash: bytes) -> KeyRow | None:
+    """The key of this SHA-256, valid or not."""
+    key = t.api_keys.c
+    row = tx.execute(
+        select(t.api_keys, t.members.c.person_id, t.users.c.email, *(c.label(f"o_{c.name}") for c in _organization))
+        .join(t.organizations, t.organizations.c.id == key.organization_id)
+        .outerjoin(t.members, t.members.c.id == key.member_id)
+        .outerjoin(t.users, t.users.c.id == t.members.c.user_id)
+        .where(key.key_hash == key_hash)
+    ).first()
+    if row is None:
+        return None
+    return KeyRow(
+        id=row.id,
+        organization=Organization(*(row._mapping[f"o_{name}"] for name in _COLUMNS)),
+        name=row.name,
+        member_id=row.member_id,
+        person_id=row.person_id,
+        member_email=row.email,
+        team_id=row.team_id,
+        purpose=row.purpose,
+        scopes=frozenset(row.scopes.split()),
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+    )
+
+
+def touch_key(tx: Tx, key_id: int, now: datetime) -> None:
+    tx.execute(update(t.api_keys).where(t.api_keys.c.id == key_id).values(last_used_at=now))
+
+
+def revoke_keys(tx: Tx, organization_id: int, prefix: str, now: datetime) -> int:
+    """Revokes the valid keys that begin like this; answers how many."""
+    key = t.api_keys.c
+    return tx.execute(
+        update(t.api_keys)
+        .where(key.organization_id == organization_id, key.prefix == prefix, key.revoked_at.is_(None))
+        .values(revoked_at=now)
+    ).rowcount
+
+
+def add_sign_in_link(tx: Tx, token_hash: bytes, user_id: int, expires_at: datetime) -> None:
+    tx.execute(insert(t.sign_in_links).values(token_hash=token_hash, user_id=user_id, expires_at=expires_at))
+
+
+def use_sign_in_link(tx: Tx, token_hash: bytes, now: datetime) -> int | None:
+    """The user of a link, once. None: unknown, used or expired."""
+    link = t.sign_in_links.c
+    used = tx.execute(
+        update(t.sign_in_links)
+        .where(link.token_hash == token_hash, link.used_at.is_(None), link.expires_at > now)
+        .values(used_at=now)
+    ).rowcount
+    return tx.scalar(select(link.user_id).where(link.token_hash == token_hash)) if used else None
+
+
+def add_audit(
+    tx: Tx, organization_id: int, *, at: datetime, actor: str, action: str, subject: str, details: dict[str, Any]
+) -> None:
+    tx.execute(
+        insert(t.audit_entries).values(
+            organization_id=organization_id, at=at, actor=actor, action=action, subject=subject, details=details
+        )
+    )
+
+
+def price_overrides(tx: Tx, organization_id: int) -> Sequence[Row[Any]]:
+    return tx.execute(
+        select(t.price_overrides)
+        .where(t.price_overrides.c.organization_id == organization_id)
+        .order_by(t.price_overrides.c.effective_from)
+    ).all()

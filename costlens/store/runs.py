@@ -1,0 +1,149 @@
+"""Runs: written once, merged by identity, read one by one or by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, func, insert, or_, select, update
+
+from costlens.store import tables as t
+from costlens.store.engine import Tx
+from costlens.store.identity import CHUNK
+
+RunRow = Mapping[str, Any]
+Key = tuple[str, str]  # kind, value
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    run_id: int
+    content_hash: bytes | None  # None: this kind does not compare content
+
+
+def find_keys(tx: Tx, organization_id: int, keys: Iterable[Key]) -> dict[Key, StoredKey]:
+    """The run that holds each key."""
+    column = t.run_keys.c
+    by_kind: dict[str, list[str]] = {}
+    for kind, value in keys:
+        by_kind.setdefault(kind, []).append(value)
+    found: dict[Key, StoredKey] = {}
+    for kind, values in by_kind.items():
+        for start in range(0, len(values), CHUNK):
+            rows = tx.execute(
+                select(column.value, column.run_id, column.content_hash).where(
+                    column.organization_id == organization_id,
+                    column.kind == kind,
+                    column.value.in_(values[start : start + CHUNK]),
+                )
+            )
+            found.update({(kind, row.value): StoredKey(row.run_id, row.content_hash) for row in rows})
+    return found
+
+
+def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]], keys: Sequence[dict[str, Any]]) -> None:
+    """New runs with their keys. The keys' uniqueness holds against every other writer."""
+    if rows:
+        tx.execute(insert(t.runs), list(rows))
+    if keys:
+        tx.execute(insert(t.run_keys), list(keys))
+
+
+def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, Any]) -> None:
+    tx.execute(
+        update(t.runs).where(t.runs.c.organization_id == organization_id, t.runs.c.id == run_id).values(**values)
+    )
+
+
+def get_runs(tx: Tx, organization_id: int, run_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Whole rows by id; absent ones and another organization's are left out."""
+    wanted = list(run_ids)
+    found: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(wanted), CHUNK):
+        rows = tx.execute(
+            select(t.runs).where(
+                t.runs.c.organization_id == organization_id, t.runs.c.id.in_(wanted[start : start + CHUNK])
+            )
+        )
+        found.update({row.id: dict(row._mapping) for row in rows})
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs; None: any."""
+
+    since: datetime | None = None
+    until: datetime | None = None  # exclusive
+    provider: str | None = None
+    model: str | None = None
+    prompt_id: str | None = None
+    session_id: str | None = None
+    team_id: int | None = None  # 0: runs of no team
+    repository_id: int | None = None  # 0: runs that name no repository
+    state: str | None = None
+    reason: str | None = None
+    code: bool | None = None
+    priced: bool | None = None
+    pull_request_id: int | None = None  # runs counted for it
+    run_id: int | None = None
+
+
+def list_runs(
+    tx: Tx, organization_id: int, where: RunFilter, *, limit: int, before: tuple[datetime, int] | None = None
+) -> Sequence[Row[Any]]:
+    """Newest first, with the repository's name; `before` is the (occurred_at, id) of the last row of a page."""
+    run = t.runs.c
+    conditions: list[Any] = [run.organization_id == organization_id]
+    for column, value in (
+        (run.id, where.run_id),
+        (run.provider, where.provider),
+        (run.model, where.model),
+        (run.prompt_id, where.prompt_id),
+        (run.session_id, where.session_id),
+        (run.link_state, where.state),
+        (run.unlinked_reason, where.reason),
+        (run.code, where.code),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    for column, number in ((run.team_id, where.team_id), (run.repository_id, where.repository_id)):
+        if number is not None:
+            conditions.append(column == number if number else column.is_(None))
+    if where.since is not None:
+        conditions.append(run.occurred_at >= where.since)
+    if where.until is not None:
+        conditions.append(run.occurred_at < where.until)
+    if where.priced is not None:
+        conditions.append(run.cost_nanos.is_not(None) if where.priced else run.cost_nanos.is_(None))
+    if where.pull_request_id is not None:
+        linked = select(t.links.c.run_id).where(
+            t.links.c.organization_id == organization_id,
+            t.links.c.pull_request_id == where.pull_request_id,
+            t.links.c.state == "counted",
+            t.links.c.valid_to.is_(None),
+        )
+        conditions.append(run.id.in_(linked))
+    if before is not None:
+        at, last = before
+        conditions.append(or_(run.occurred_at < at, and_(run.occurred_at == at, run.id < last)))
+    query = (
+        select(t.runs, t.repositories.c.name.label("repository"), t.teams.c.name.label("team"))
+        .outerjoin(t.repositories, t.repositories.c.id == run.repository_id)
+        .outerjoin(t.teams, t.teams.c.id == run.team_id)
+        .where(*conditions)
+        .order_by(run.occurred_at.desc(), run.id.desc())
+        .limit(limit)
+    )
+    return tx.execute(query).all()
+
+
+def count_received(tx: Tx, organization_id: int, since: datetime, until: datetime) -> int:
+    """Runs received in [since, until): what a plan's monthly limit counts."""
+    run = t.runs.c
+    query = select(func.count()).where(
+        run.organization_id == organization_id, run.received_at >= since, run.received_at < until
+    )
+    return int(tx.scalar(query) or 0)

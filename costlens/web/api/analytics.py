@@ -1,0 +1,84 @@
+"""GET /analytics/overview and GET /usage."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from flask import Blueprint, Response
+
+from costlens.services.analytics import Overview, Totals, overview
+from costlens.services.usage import plan_usage
+from costlens.web.answers import dollars, instant, json_answer
+from costlens.web.api import params
+from costlens.web.auth import require_key
+from costlens.web.context import context
+
+
+def blueprint() -> Blueprint:
+    routes = Blueprint("analytics", __name__)
+    routes.get("/analytics/overview")(get_overview)
+    routes.get("/usage")(get_usage)
+    return routes
+
+
+def get_overview() -> Response:
+    """Sums of a period; successRate is a percent here."""
+    organization = require_key("read").organization
+    window = params.period(organization, default="30d", any_zone=True)
+    found = overview(context().store, organization, window, params.analytics_where(organization))
+    if params.choice("format", ("json", "csv")) == "csv":
+        return _csv(found)
+    return json_answer(_answer(found))
+
+
+def _answer(found: Overview) -> dict[str, Any]:
+    total, window = found.total, found.window
+    return {
+        "totalRuns": total.runs,
+        "totalCost": dollars(total.cost_nanos),
+        "totalTokens": total.tokens,
+        "avgCostPerRun": total.cost_nanos / total.priced_runs / 1_000_000_000 if total.priced_runs else 0,
+        "successRate": round(100 * total.succeeded / total.runs, 2) if total.runs else 0,
+        "avgLatency": round(total.latency_ms / total.timed_runs) if total.timed_runs else 0,
+        "dailyData": [{"date": day.isoformat(), **_sums(sums)} for day, sums in found.days.items()],
+        "byModel": [{"model": name, **_sums(sums)} for name, sums in found.models.items()],
+        "byProvider": [{"provider": name, **_sums(sums)} for name, sums in found.providers.items()],
+        "startDate": window.start.isoformat(),
+        "endDate": window.end.isoformat(),
+        "timezone": window.timezone,
+        "dataThrough": instant(found.data_through),
+        "coverage": {
+            "priced": total.priced_runs / total.runs if total.runs else None,
+            "exactUsage": total.exact_runs / total.runs if total.runs else None,
+            "linked": found.linked,
+        },
+    }
+
+
+def _sums(totals: Totals) -> dict[str, Any]:
+    return {"runs": totals.runs, "cost": dollars(totals.cost_nanos), "tokens": totals.tokens}
+
+
+def _csv(found: Overview) -> Response:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("date", "runs", "cost", "tokens"))
+    for day, sums in found.days.items():
+        rows.writerow((day.isoformat(), sums.runs, dollars(sums.cost_nanos), sums.tokens))
+    rows.writerow(("total", found.total.runs, dollars(found.total.cost_nanos), found.total.tokens))
+    return Response(text.getvalue(), mimetype="text/csv")
+
+
+def get_usage() -> Response:
+    """The plan's runs of this month; limit and percentage are null where the plan has none."""
+    used = plan_usage(context().store, require_key("read").organization)
+    return json_answer(
+        {
+            "plan": used.plan,
+            "runsThisMonth": used.runs_this_month,
+            "runsLimit": used.runs_limit,
+            "percentUsed": used.percent_used,
+        }
+    )

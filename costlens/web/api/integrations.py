@@ -1,0 +1,106 @@
+"""POST /integrations/run and /integrations/batch: runs in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from costlens.config import PLANS
+from costlens.domain.errors import CostLensError, UnsupportedMedia
+from costlens.domain.runs import show_id
+from costlens.services import usage as usage_service
+from costlens.services.ingest import Accepted, Ingested, Result, ingest
+from costlens.store.organizations import KeyRow
+from costlens.web.answers import dollars, json_answer
+from costlens.web.api.bodies import Ratio, read_batch, read_run
+from costlens.web.auth import require_key
+from costlens.web.context import context
+from costlens.web.errors import STATUS
+
+
+def blueprint() -> Blueprint:
+    routes = Blueprint("integrations", __name__)
+    routes.post("/integrations/run")(track_run)
+    routes.post("/integrations/batch")(track_batch)
+    return routes
+
+
+def track_run() -> Response:
+    """Stores one run; answers after it is stored."""
+    key = require_key("ingest")
+    result = _store(key, [read_run(json_body(), _ratio(key))]).results[0]
+    if isinstance(result, CostLensError):
+        raise result
+    return json_answer({"success": True, "run": run_answer(result)})
+
+
+def track_batch() -> Response:
+    """Stores the good items of a batch: 200 when all are good, 207 when some are not."""
+    key = require_key("ingest")
+    items = read_batch(json_body(), PLANS[key.organization.plan].batch_size, _ratio(key))
+    return batch_answer(_store(key, items).results)
+
+
+def json_body() -> bytes:
+    """The bytes of a JSON body. Raises UnsupportedMedia; a missing content type is taken for JSON."""
+    if request.mimetype not in ("", "application/json", "text/json", "text/plain", "application/x-www-form-urlencoded"):
+        raise UnsupportedMedia("Send the body as application/json")
+    return request.get_data(cache=False)
+
+
+def _ratio(key: KeyRow) -> Ratio:
+    return lambda provider, model: usage_service.input_share(context().store, key.organization.id, provider, model)
+
+
+def _store(key: KeyRow, items: list[Any]) -> Ingested:
+    done = ingest(context().store, key, items)
+    for repository_id in done.repositories:
+        context().queue.link_soon(key.organization.id, repository_id)
+    return done
+
+
+def run_answer(accepted: Accepted) -> dict[str, Any]:
+    """The seed's run object, with its cost. An id that the caller did not give is made from the run's own."""
+    run = accepted.run
+    return {
+        "id": show_id("run", run["id"]),
+        "requestId": run["request_id"] or show_id("req", run["id"]),
+        "correlationId": run["correlation_id"] or show_id("corr", run["id"]),
+        "provider": run["provider"],
+        "model": run["model"],
+        "success": run["success"],
+        "cost": dollars(run["cost_nanos"]),
+        "costStatus": run["cost_status"],
+        "promptId": run["prompt_id"],
+    }
+
+
+def batch_answer(results: tuple[Result, ...]) -> Response:
+    runs = [run_answer(result) for result in results if isinstance(result, Accepted)]
+    failed = len(results) - len(runs)
+    body = {
+        "success": not failed or bool(runs),
+        "processed": len(runs),
+        "errors": failed,
+        "runs": runs,
+        "batchStats": {
+            "totalRuns": len(results),
+            "successful": len(runs),
+            "failed": failed,
+            "successRate": round(100 * len(runs) / len(results), 2) if results else 100,
+        },
+        "results": [_item_answer(index, result) for index, result in enumerate(results)],
+        "errorDetails": [
+            {"index": index, "code": result.code, "message": result.message, "field": result.field}
+            for index, result in enumerate(results)
+            if isinstance(result, CostLensError)
+        ],
+    }
+    return json_answer(body, 207 if failed else 200)
+
+
+def _item_answer(index: int, result: Result) -> dict[str, Any]:
+    if isinstance(result, Accepted):
+        return {"index": index, "status": 200, "id": show_id("run", result.run["id"]), "new": result.new}
+    return {"index": index, "status": STATUS[type(result)], "code": result.code}

@@ -1,0 +1,234 @@
+"""GET /runs, GET /runs/{id}, POST /runs/{id}/links and GET /links."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from flask import Blueprint, Response
+
+from costlens.domain.errors import InvalidInput
+from costlens.domain.linking import sentence
+from costlens.domain.runs import read_id, show_id
+from costlens.services import runs as run_service
+from costlens.services.runs import RunDetails
+from costlens.store.runs import RunFilter
+from costlens.store.tables import USAGE_COLUMNS
+from costlens.store.types import from_millis, to_millis
+from costlens.web.answers import dollars, instant, json_answer
+from costlens.web.api import params
+from costlens.web.api.bodies import decode
+from costlens.web.api.integrations import json_body
+from costlens.web.auth import require_key
+from costlens.web.context import context
+
+_TOKENS = {
+    "input_uncached": "inputUncached",
+    "cache_read": "cacheRead",
+    "cache_write_5m": "cacheWrite5m",
+    "cache_write_1h": "cacheWrite1h",
+    "output_text": "outputText",
+    "output_reasoning": "outputReasoning",
+}
+
+
+def blueprint() -> Blueprint:
+    routes = Blueprint("runs", __name__)
+    routes.get("/runs")(list_runs)
+    routes.get("/runs/<run_id>")(get_run)
+    routes.post("/runs/<run_id>/links")(decide)
+    routes.get("/links")(list_links)
+    return routes
+
+
+def list_runs() -> Response:
+    """Runs, newest first, a page at a time."""
+    organization = require_key("read").organization
+    limit = params.number("limit", 100, 1, 1_000)
+    page = run_service.page_of_runs(
+        context().store, organization, run_filter(organization), limit=limit, before=_cursor(params.text("cursor"))
+    )
+    last = page.rows[-1] if page.more else None
+    return json_answer(
+        {
+            "runs": [run_object(row) for row in page.rows],
+            "nextCursor": _show_cursor(last.occurred_at, last.id) if last else None,
+        }
+    )
+
+
+def run_filter(organization: Any) -> RunFilter:
+    """The filters of the URL; without a period, any time."""
+    filters = params.roi_filters(organization)
+    dated = any(params.text(name) for name in ("startDate", "endDate", "days", "period"))
+    since, until = run_service.bounds(params.period(organization)) if dated else (None, None)
+    return RunFilter(
+        since=since,
+        until=until,
+        provider=filters.provider,
+        model=params.text("model"),
+        prompt_id=params.text("promptId"),
+        session_id=params.text("sessionId"),
+        team_id=filters.team_id,
+        repository_id=filters.repository_id,
+        state=params.choice("state", ("counted", "suggested", "pending", "unlinked", "not_code")),
+        reason=params.choice("reason", ("no_repo", "no_person", "no_candidate", "rejected")),
+        priced={"true": True, "false": False, None: None}[params.choice("priced", ("true", "false"))],
+    )
+
+
+def run_object(row: Any) -> dict[str, Any]:
+    """A run as the API shows it. `cost` null: no price is known."""
+    return {
+        "id": show_id("run", row.id),
+        "requestId": row.request_id or show_id("req", row.id),
+        "correlationId": row.correlation_id or show_id("corr", row.id),
+        "sessionId": row.session_id,
+        "timestamp": instant(row.occurred_at),
+        "receivedAt": instant(row.received_at),
+        "source": row.source,
+        "provider": row.provider,
+        "model": row.model,
+        "requestedModel": row.model_requested,
+        "promptId": row.prompt_id,
+        "environment": row.environment,
+        "tool": row.tool,
+        "tags": row.tags,
+        "team": row.team,
+        "actor": row.actor,
+        "repo": row.repository,
+        "branch": row.branch,
+        "commitSha": row.commit_sha,
+        "commitRole": row.commit_role,
+        "prNumber": row.pr_number,
+        "tokens": {name: row._mapping[column] for column, name in _TOKENS.items()},
+        "tokensUsed": sum(row._mapping[column] for column in USAGE_COLUMNS),
+        "usageQuality": row.usage_quality,
+        "cost": dollars(row.cost_nanos),
+        "costStatus": row.cost_status,
+        "listCost": dollars(row.list_cost_nanos),
+        "reportedCost": dollars(row.reported_cost_nanos),
+        "priceVersion": row.price_version,
+        "success": row.success,
+        "error": row.error_type,
+        "latency": row.latency_ms,
+        "linkState": row.link_state,
+        "unlinkedReason": row.unlinked_reason,
+        "linkedCost": dollars(row.counted_nanos),
+    }
+
+
+def get_run(run_id: str) -> Response:
+    """One run with its price line by line and its links with their evidence."""
+    organization = require_key("read").organization
+    found = run_service.run_details(context().store, organization, _number(run_id))
+    return json_answer({"run": details_object(found)})
+
+
+def details_object(found: RunDetails) -> dict[str, Any]:
+    return {
+        **run_object(found.run),
+        "price": {
+            "lines": [
+                {
+                    "class": _TOKENS.get(line.column, line.column),
+                    "quantity": line.quantity,
+                    "dollarsPerMillion": float(line.picos) / 1_000_000,
+                    "cost": dollars(line.cost_nanos),
+                }
+                for line in found.lines
+            ],
+            "source": found.card.source if found.card else None,
+            "version": found.card.version if found.card else None,
+            "model": found.card.model if found.card else None,
+        },
+        "links": [link_object(link) for link in found.links],
+    }
+
+
+class _Decision(msgspec.Struct, rename="camel"):
+    action: Literal["confirm", "reject", "move"]
+    pr_number: int
+    repo: str | None = None
+    from_pr_number: int | None = None
+
+
+def decide(run_id: str) -> Response:
+    """Confirms, rejects or moves a link. A person's word survives every relinking."""
+    key = require_key("admin" if "admin" in require_key("read").scopes else "ingest")
+    body = decode(json_body(), _Decision)
+    found = run_service.decide(
+        context().store,
+        key.organization,
+        _number(run_id),
+        action=body.action,
+        repository=body.repo,
+        number=body.pr_number,
+        from_number=body.from_pr_number,
+        by=key.member_email or f"key {key.name}",
+    )
+    return json_answer({"success": True, "run": details_object(found)})
+
+
+def list_links() -> Response:
+    """The links that hold now, a page at a time."""
+    organization = require_key("read").organization
+    filters = params.roi_filters(organization)
+    limit = params.number("limit", 100, 1, 1_000)
+    page = run_service.page_of_links(
+        context().store,
+        organization.id,
+        limit=limit,
+        after=params.number("cursor", 0, 0, 10**12 - 1),
+        state=params.choice("state", ("counted", "suggested", "rejected")),
+        repository_id=filters.repository_id,
+        run_id=_number(run) if (run := params.text("run")) else None,
+    )
+    last = page.rows[-1].id if page.more else None
+    return json_answer({"links": [link_object(row) for row in page.rows], "nextCursor": str(last) if last else None})
+
+
+def link_object(row: Any) -> dict[str, Any]:
+    """A link with its evidence; `share` is its part of the run's cost, 0 to 1."""
+    counted = row.state == "counted"
+    return {
+        "run": show_id("run", row.run_id),
+        "requestId": row.request_id or show_id("req", row.run_id),
+        "repo": row.repository,
+        "pullRequest": row.number,
+        "title": row.title,
+        "outcome": row.outcome if row.number else "direct",
+        "commitSha": row.commit_sha,
+        "rule": row.rule,
+        "confidence": row.confidence / 1000,
+        "state": "rejected" if row.state == "unlinked" else row.state,
+        "cost": dollars(row.cost_nanos),
+        "share": (row.cost_nanos / row.run_cost_nanos if row.run_cost_nanos else 1.0) if counted else 0.0,
+        "evidence": row.evidence,
+        "sentence": sentence(row.evidence),
+        "since": instant(row.valid_from),
+    }
+
+
+def _number(text: str) -> int:
+    """The number of a shown run id; one that cannot be an id names no run."""
+    return read_id("run", text) or 0
+
+
+def _show_cursor(at: datetime, run_id: int) -> str:
+    return base64.urlsafe_b64encode(f"{to_millis(at)}.{run_id}".encode()).decode().rstrip("=")
+
+
+def _cursor(text: str | None) -> tuple[datetime, int] | None:
+    if text is None:
+        return None
+    try:
+        millis, _, run_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(".")
+        if abs(int(millis)) > 10**14 or not 0 <= int(run_id) < 1 << 63:
+            raise ValueError(text)
+        return from_millis(int(millis)), int(run_id)
+    except (ValueError, binascii.Error) as error:
+        raise InvalidInput("cursor is not one of ours", field="cursor") from error

@@ -1,0 +1,68 @@
+"""Who is calling: a bearer key on the API, a signed-in user on the pages."""
+
+from __future__ import annotations
+
+from flask import Flask, g, redirect, request, session, url_for
+from flask_login import LoginManager, UserMixin, current_user
+from werkzeug.wrappers import Response
+
+from costlens.domain.errors import NotFound
+from costlens.services import keys
+from costlens.store import organizations as org_store
+from costlens.store.organizations import KeyRow, Organization, User
+from costlens.web.context import context
+
+
+class SignedIn(UserMixin):  # type: ignore[misc]
+    """The account behind a session."""
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+
+    def get_id(self) -> str:
+        # A changed session version ends every session of the account.
+        return f"{self.user.id}.{self.user.session_version}"
+
+
+def require_key(scope: str) -> KeyRow:
+    """The API key of this request. Raises Unauthorized or Forbidden."""
+    kind, _, text = request.headers.get("Authorization", "").partition(" ")
+    key = keys.authenticate(context().store, text.strip() if kind.lower() == "bearer" else None, scope)
+    g.api_key = key
+    return key
+
+
+def set_up_sessions(app: Flask) -> None:
+    manager = LoginManager()
+    manager.session_protection = None  # the session's own version ends it; a changed address does not
+    manager.init_app(app)
+    manager.user_loader(_load_user)
+    manager.unauthorized_handler(_sign_in_first)
+
+
+def _load_user(text: str) -> SignedIn | None:
+    user_id, _, version = text.partition(".")
+    if not user_id.isdecimal() or not version.isdecimal():
+        return None
+    with context().store.read() as tx:
+        user = org_store.get_user(tx, int(user_id))
+    return SignedIn(user) if user and user.session_version == int(version) else None
+
+
+def _sign_in_first() -> Response:
+    session["next"] = request.full_path if request.method == "GET" else "/"
+    return redirect(url_for("accounts.sign_in"))
+
+
+def current_organizations() -> list[Organization]:
+    """The organizations of the signed-in user, oldest first."""
+    with context().store.read() as tx:
+        return org_store.list_organizations(tx, current_user.user.id)
+
+
+def current_organization(slug: str) -> Organization:
+    """An organization of the signed-in user; another's is NotFound, like one that does not exist."""
+    found = next((one for one in current_organizations() if one.slug == slug), None)
+    if found is None:
+        raise NotFound("No such organization, or you are not a member of it")
+    return found
