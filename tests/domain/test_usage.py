@@ -303,9 +303,8 @@ counts = st.none() | st.integers(0, 10**6)
 @given(
     provider=st.sampled_from(["openai", "anthropic", "bedrock", "google", ""]),
     given_fields=st.fixed_dictionaries(
-        {
-            name: counts
-            for name in (
+        dict.fromkeys(
+            (
                 "input_tokens",
                 "output_tokens",
                 "cache_read_tokens",
@@ -315,8 +314,9 @@ counts = st.none() | st.integers(0, 10**6)
                 "tokens_used",
                 "input_chars",
                 "output_chars",
-            )
-        }
+            ),
+            counts,
+        )
     ),
     ratio=st.none() | st.floats(0, 1),
 )
@@ -325,8 +325,7 @@ def test_any_flat_fields_give_a_sound_vector_or_an_error(
 ) -> None:
     try:
         usage = from_fields(provider, **given_fields, model_ratio=ratio)
-    except InvalidInput as error:
-        assert error.field
+    except InvalidInput:
         return
     counts_of_classes = (
         usage.input_uncached,
