@@ -285,7 +285,8 @@ def test_compiled_cards_equal_the_library_for_every_model_at_every_price_change(
     chance = random.Random(7)
     compared = 0
     for provider in providers:
-        for model in provider.models:
+        lent = provider.fallback_model_providers or []
+        for model in [*provider.models, *(m for lender in providers if lender.id in lent for m in lender.models)]:
             try:
                 calc_price(LibraryUsage(), model.id, provider_id=provider.id)
             except LookupError:
