@@ -109,3 +109,15 @@ def create_key(
             tx, found.id, at=at, actor="console", action="key.created", subject=name, details={"prefix": text[:11]}
         )
     return text
+
+
+def revoke_key(store: Store, organization: str, key: str, *, now: datetime | None = None) -> None:
+    """Revokes the key of this text or prefix (`cl_` and 8 characters). Raises NotFound."""
+    at = now or datetime.now(UTC)
+    with store.write() as tx:
+        found = org_store.find_organization(tx, organization)
+        if found is None or len(key) < 11 or not org_store.revoke_keys(tx, found.id, key[:11], at):
+            raise NotFound("No valid key begins like this")
+        org_store.add_audit(
+            tx, found.id, at=at, actor="console", action="key.revoked", subject=key[:11], details={}
+        )

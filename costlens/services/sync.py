@@ -30,6 +30,15 @@ class Imported:
     repositories: set[int] = field(default_factory=set)
     changed: set[int] = field(default_factory=set)
 
+    def plus(self, other: Imported) -> Imported:
+        return Imported(
+            self.pulls + other.pulls,
+            self.commits + other.commits,
+            self.people + other.people,
+            self.repositories | other.repositories,
+            self.changed | other.changed,
+        )
+
 
 def import_records(
     store: Store,

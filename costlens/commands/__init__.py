@@ -1,0 +1,1 @@
+"""The commands of `costlens`, one module for each kind of work."""

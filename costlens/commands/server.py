@@ -1,0 +1,139 @@
+"""Commands that run the server: up, web, worker, scheduler, db."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+import click
+from granian import Granian
+from granian.constants import Interfaces
+from redis import Redis
+from rq import Queue, Worker
+from rq.cron import CronScheduler
+
+from costlens.config import Settings, load_settings
+from costlens.processes import Group, environment_for
+from costlens.services.organizations import owner_exists
+from costlens.services.verify import verify
+from costlens.store.engine import Store
+from costlens.store.migrate import at_head
+from costlens.store.migrate import upgrade as upgrade_store
+from costlens.web.ui.accounts import set_up_token
+from workers import schedule
+
+host_option = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+port_option = click.option("--port", default=8787, show_default=True, type=click.IntRange(1, 65_535))
+data_option = click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder.  [default: COSTLENS_DATA or ./var]"
+)
+
+
+def settings_for(data: Path | None) -> Settings:
+    """Settings with the data folder of the command line, for this process and its children."""
+    if data is not None:
+        os.environ["COSTLENS_DATA"] = str(data.expanduser().absolute())
+    return load_settings()
+
+
+def start_group(settings: Settings, host: str, port: int) -> Group:
+    """Migrates and starts everything; SIGINT and SIGTERM then stop it."""
+    store = Store(settings.database_url)
+    upgrade_store(store)
+    store.close()
+    group = Group(settings, host, port, lambda text: click.echo(text, err=True), environment_for(settings))
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: group.stopping.set())
+    group.start()
+    return group
+
+
+@click.command()
+@host_option
+@port_option
+@data_option
+def up(host: str, port: int, data: Path | None) -> None:
+    """Start everything: queue, web, worker and scheduler.
+
+    The queue is an embedded Valkey in the data folder, or the server of REDIS_URL. Ctrl-C stops all in order.
+    """
+    settings = settings_for(data)
+    group = start_group(settings, host, port)
+    click.echo(f"CostLens is at {group.url}, its data in {settings.data}")
+    store = Store(settings.database_url)
+    if owner_exists(store):
+        click.echo("Sign in with the link that `costlens sign-in-link EMAIL` prints.")
+    else:
+        click.echo(f"Create the first owner: {group.url}/set-up/{set_up_token(settings)}")
+    store.close()
+    group.run()
+    click.echo("Stopped.")
+
+
+@click.command()
+@host_option
+@port_option
+def web(host: str, port: int) -> None:
+    """Serve the web application and the API."""
+    settings = load_settings()
+    Granian(
+        "costlens.factory:create_app",
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=settings.web_workers,
+        blocking_threads=32,
+        respawn_failed_workers=True,
+        workers_kill_timeout=10,
+        websockets=False,
+        log_level="warning",
+    ).serve()
+
+
+@click.command()
+@click.option("--burst", is_flag=True, help="End when the queue is empty.")
+def worker(burst: bool) -> None:
+    """Run jobs from the queue, and put those that are due in it."""
+    connection = Redis.from_url(load_settings().queue_url)
+    logging.getLogger("rq.worker").setLevel(logging.WARNING)
+    Worker([Queue("default", connection=connection)], connection=connection).work(
+        burst=burst, with_scheduler=True, logging_level="WARNING"
+    )
+
+
+@click.command()
+def scheduler() -> None:
+    """Ask for the periodic jobs. Run one of these, however many workers there are."""
+    cron = CronScheduler(connection=Redis.from_url(load_settings().queue_url), logging_level="WARNING")
+    schedule.register(cron)
+    cron.start()
+
+
+@click.group()
+def db() -> None:
+    """Upgrade or check the database."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the database to the newest revision; creates it when it is empty."""
+    store = Store(load_settings().database_url)
+    upgrade_store(store)
+    click.echo("The database is at the newest revision.")
+
+
+@db.command()
+def check() -> None:
+    """Compare every rollup with the sum of the runs; exit 1 on any difference."""
+    store = Store(load_settings().database_url)
+    if not at_head(store):
+        raise click.ClickException("The database is not at the newest revision: costlens db upgrade")
+    found = verify(store)
+    for name, differences in found.items():
+        wrong = {key: value for key, value in differences.items() if value}
+        click.echo(f"{name}: {'right' if not wrong else wrong}")
+    if any(any(differences.values()) for differences in found.values()):
+        raise click.ClickException("Rollups differ from runs")

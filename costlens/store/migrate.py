@@ -1,0 +1,45 @@
+"""Migrations: forward only, run before anything serves."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from costlens.store.engine import Store
+
+# Beside the package in a checkout, inside it in a wheel.
+_PLACES = (Path(__file__).parents[2] / "migrations", Path(__file__).parents[1] / "_data" / "migrations")
+
+
+def _folder() -> Path:
+    return next(place for place in _PLACES if (place / "env.py").exists())
+
+
+@functools.cache
+def _head() -> str | None:
+    return ScriptDirectory(str(_folder())).get_current_head()
+
+
+def upgrade(store: Store) -> None:
+    """Brings the database to the newest revision; creates it when it is empty."""
+    if store.dialect == "sqlite":
+        with store.engine.connect() as connection:
+            # Kept in the file; done here only, as two processes that switch at the same moment lock each other.
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+    config = Config()
+    config.set_main_option("script_location", str(_folder()))
+    with store.write() as tx:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "head")
+
+
+def at_head(store: Store) -> bool:
+    """Whether the database is at the newest revision. Raises Unavailable."""
+    with store.read() as tx:
+        return MigrationContext.configure(tx).get_current_revision() == _head()

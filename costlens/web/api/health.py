@@ -1,0 +1,36 @@
+"""GET /healthz (alive) and GET /readyz (able to work)."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from costlens.domain.errors import Unavailable
+from costlens.store.migrate import at_head
+from costlens.web.answers import json_answer
+from costlens.web.context import context
+
+
+def blueprint() -> Blueprint:
+    routes = Blueprint("health", __name__)
+    routes.get("/healthz")(get_health)
+    routes.get("/readyz")(get_ready)
+    return routes
+
+
+def get_health() -> Response:
+    return json_answer({"status": "ok"})
+
+
+def get_ready() -> Response:
+    """200 when runs can be stored; the queue may be away, then `queue` says so and links come later."""
+    found = context()
+    try:
+        database, migrations = True, at_head(found.store)
+    except Unavailable:
+        database = migrations = False
+    ready = database and migrations
+    body = {
+        "status": "ready" if ready else "not ready",
+        "checks": {"database": database, "migrations": migrations, "queue": found.queue.ping()},
+    }
+    return json_answer(body, 200 if ready else 503)

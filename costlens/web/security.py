@@ -1,0 +1,41 @@
+"""Headers and checks that hold for every answer."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request
+
+from costlens.domain.errors import Forbidden
+
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
+    "object-src 'none'"
+)
+
+
+def set_up_headers(app: Flask) -> None:
+    app.before_request(_same_origin)
+    app.after_request(_headers)
+
+
+def _same_origin() -> None:
+    """Refuses a form that another site sends with our cookie. The API takes keys, which no browser sends by itself."""
+    if request.method in ("GET", "HEAD", "OPTIONS") or "Authorization" in request.headers:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    foreign_site = site not in (None, "same-origin", "none")
+    foreign_origin = origin is not None and urlsplit(origin).netloc != request.host
+    if request.cookies and (foreign_site or foreign_origin):
+        raise Forbidden("This form came from another site", code="cross_site")
+
+
+def _headers(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    if response.mimetype == "text/html":
+        headers.setdefault("Content-Security-Policy", POLICY)
+        headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,112 @@
+"""Sign-in by a link from the console, sign-out, and the set-up of the first owner."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask_login import current_user, login_user, logout_user
+from itsdangerous import BadSignature, URLSafeSerializer
+from werkzeug.wrappers import Response
+
+from costlens.config import Settings
+from costlens.domain.errors import CostLensError, NotFound
+from costlens.services import organizations
+from costlens.store.organizations import User
+from costlens.web.auth import SignedIn, current_organizations
+from costlens.web.context import context
+
+
+def blueprint() -> Blueprint:
+    routes = Blueprint("accounts", __name__)
+    routes.get("/")(home)
+    routes.get("/sign-in")(sign_in)
+    routes.get("/sign-in/<token>")(use_link)
+    routes.post("/sign-out")(sign_out)
+    routes.get("/set-up/<token>")(set_up_form)
+    routes.post("/set-up/<token>")(set_up)
+    return routes
+
+
+def home() -> Response:
+    """The first page of the signed-in user's first organization."""
+    if not current_user.is_authenticated:
+        return redirect(url_for("accounts.sign_in"))
+    found = current_organizations()
+    if not found:
+        raise NotFound("You are not a member of any organization")
+    return redirect(f"/app/{found[0].slug}/repositories")
+
+
+def sign_in() -> str:
+    return render_template("sign_in/index.html")
+
+
+def use_link(token: str) -> Response | tuple[str, int]:
+    user = organizations.use_sign_in_link(context().store, token)
+    if user is None:
+        return render_template("sign_in/expired.html"), 410
+    return _start_session(user)
+
+
+def _start_session(user: User) -> Response:
+    target = _local(session.get("next"))
+    session.clear()  # a session that somebody else began must not become this one
+    login_user(SignedIn(user))
+    session.permanent = True
+    return redirect(target)
+
+
+def _local(target: str | None) -> str:
+    """A path of this server, whatever the session holds."""
+    parts = urlsplit(target or "/")
+    local = not parts.scheme and not parts.netloc and parts.path.startswith("/app/") and "\\" not in parts.path
+    return (target or "/") if local else "/"
+
+
+def sign_out() -> Response:
+    logout_user()
+    session.clear()
+    return redirect(url_for("accounts.sign_in"))
+
+
+def set_up_token(settings: Settings) -> str:
+    """What the console's set-up link carries; it opens nothing once an owner exists."""
+    return str(URLSafeSerializer(settings.secret_key, salt="set-up").dumps("first owner"))
+
+
+def _check_set_up(token: str) -> None:
+    try:
+        URLSafeSerializer(context().settings.secret_key, salt="set-up").loads(token)
+    except BadSignature as error:
+        raise NotFound("This set-up link is not valid") from error
+    if organizations.owner_exists(context().store):
+        raise NotFound("An owner exists already; ask the console for `costlens sign-in-link EMAIL`")
+
+
+def set_up_form(token: str) -> str:
+    _check_set_up(token)
+    return render_template("sign_in/set_up.html", token=token, error=None, values={})
+
+
+def set_up(token: str) -> str | tuple[str, int]:
+    """Creates the first organization and owner, signs the owner in and shows the first key once."""
+    _check_set_up(token)
+    values = {name: request.form.get(name, "").strip() for name in ("organization", "email", "timezone")}
+    settings = context().settings
+    try:
+        created = organizations.create_organization(
+            context().store,
+            values["organization"],
+            values["email"],
+            plan=settings.default_plan,
+            timezone=values["timezone"] or "UTC",
+        )
+    except CostLensError as error:
+        return render_template("sign_in/set_up.html", token=token, error=error, values=values), 400
+    user = organizations.use_sign_in_link(context().store, created.sign_in_token)
+    if user is not None:
+        _start_session(user)
+    return render_template(
+        "sign_in/ready.html", organization=created.organization, key=created.api_key, base_url=settings.base_url
+    )
