@@ -1,10 +1,7 @@
-"""Each rule on the smallest facts that show it, the order among rules, and what holds for any facts."""
+"""Each rule on the smallest facts that show it, the order among rules, and the buckets."""
 
-import json
-import random
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -22,48 +19,7 @@ from costlens.domain.links import (
     RunLinks,
     UnlinkedReason,
 )
-
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ALICE, BOB = 1, 2
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-
-
-def a_run(number: int = 1, at: datetime = NOON, **fields: Any) -> RunFact:
-    run = RunFact(
-        id=number,
-        occurred_at=at,
-        person_id=ALICE,
-        branch=None,
-        session_id=None,
-        commit_sha=None,
-        commit_is_result=False,
-        pr_number=None,
-        files=frozenset(),
-        keys=frozenset({f"run_{number}"}),
-    )
-    return replace(run, **fields)
-
-
-def a_commit(
-    sha: str = "c1", at: datetime = NOON + 18 * MINUTE, person: int | None = ALICE, **fields: Any
-) -> CommitFact:
-    return replace(CommitFact(sha, person, at, at, frozenset(), frozenset()), **fields)
-
-
-def a_pull(number: int = 7, *commits: CommitFact, **fields: Any) -> PullFact:
-    own = commits or (a_commit(f"sha-of-{number}"),)
-    pull = PullFact(
-        id=100 + number,
-        number=number,
-        head_ref=f"feature/{number}",
-        base_ref="main",
-        person_id=ALICE,
-        created_at=NOON + HOUR,
-        merged_at=NOON + DAY,
-        closed_at=NOON + DAY,
-        commits=own,
-    )
-    return replace(pull, **fields)
+from tests.domain.link_facts import ALICE, BOB, DAY, HOUR, MINUTE, NOON, a_commit, a_pull, a_run
 
 
 def link(
@@ -420,108 +376,3 @@ def test_split_loses_nothing(cost: int, parts: int) -> None:
     shares = split(cost, parts)
     assert sum(shares) == cost
     assert max(shares) - min(shares) <= 1
-
-
-# Few values for each field, so that random facts meet each other often.
-_moments = st.integers(-48, 48).map(lambda hours: NOON + hours * HOUR)
-_people = st.sampled_from((ALICE, BOB, None))
-_files = st.frozensets(st.sampled_from(("a.py", "b.py", "c.py")), max_size=2)
-_names = st.sampled_from(("main", "x", "y"))
-_sessions = st.frozensets(st.sampled_from(("s1", "s2")), max_size=1)
-_shas = st.sampled_from([f"c{n}" for n in range(6)])
-
-
-@st.composite
-def _commits(draw: st.DrawFn) -> CommitFact:
-    at = draw(_moments)
-    branches = draw(st.frozensets(_names, max_size=1))
-    keys = draw(st.frozensets(st.sampled_from(("run_1", "run_2")), max_size=1))
-    return CommitFact(draw(_shas), draw(_people), at, at, draw(_files), branches, keys, draw(_sessions))
-
-
-@st.composite
-def _worlds(draw: st.DrawFn) -> tuple[list[RunFact], RepositoryFacts, list[ManualDecision]]:
-    runs = [
-        a_run(
-            number,
-            draw(_moments),
-            person_id=draw(_people),
-            branch=draw(_names),
-            session_id=draw(st.sampled_from(("s1", "s2", None))),
-            commit_sha=draw(st.none() | _shas),
-            commit_is_result=draw(st.booleans()),
-            pr_number=draw(st.sampled_from((None, None, 1, 2, 9))),
-            files=draw(_files),
-            has_repository=draw(st.booleans()),
-            code=draw(st.integers(0, 5)) > 0,
-        )
-        for number in range(1, draw(st.integers(1, 8)) + 1)
-    ]
-    pulls = []
-    for number in range(1, draw(st.integers(0, 3)) + 1):
-        merged = draw(st.none() | _moments)
-        own = tuple(draw(st.lists(_commits(), max_size=3, unique_by=lambda commit: commit.sha)))
-        pulls.append(
-            replace(
-                a_pull(number, head_ref=draw(_names), merged_at=merged, closed_at=merged, person_id=draw(_people)),
-                commits=own,
-                sessions=draw(_sessions),
-                merge_commit_sha=draw(st.none() | _shas),
-            )
-        )
-    outside = tuple(draw(st.lists(_commits(), max_size=4, unique_by=lambda commit: commit.sha)))
-    decisions = draw(
-        st.lists(
-            st.builds(ManualDecision, st.integers(1, 8), st.integers(101, 103), st.booleans(), st.just("alice")),
-            max_size=2,
-            unique_by=lambda decision: (decision.run_id, decision.pull_request_id),
-        )
-    )
-    return runs, RepositoryFacts("main", tuple(pulls), outside), decisions
-
-
-@given(_worlds(), st.randoms(use_true_random=False))
-def test_the_answer_does_not_depend_on_the_order_of_the_facts(
-    world: tuple[list[RunFact], RepositoryFacts, list[ManualDecision]], dice: random.Random
-) -> None:
-    runs, facts, decisions = world
-
-    def shuffled(items: list[Any]) -> list[Any]:
-        return dice.sample(items, len(items))
-
-    mixed = RepositoryFacts(
-        "main",
-        tuple(replace(pull, commits=tuple(shuffled(list(pull.commits)))) for pull in shuffled(list(facts.pulls))),
-        tuple(shuffled(list(facts.commits))),
-    )
-    now = NOON + 29 * DAY
-    expected = link_runs(runs, facts, decisions, RULESET_V1, now)
-    assert link_runs(shuffled(runs), mixed, shuffled(decisions), RULESET_V1, now) == expected
-
-
-@given(_worlds())
-def test_every_run_is_in_one_bucket_and_its_links_fit_it(
-    world: tuple[list[RunFact], RepositoryFacts, list[ManualDecision]],
-) -> None:
-    runs, facts, decisions = world
-    answers = link_runs(runs, facts, decisions, RULESET_V1, NOON + 29 * DAY)
-    assert [answer.run_id for answer in answers] == [run.id for run in runs]
-    for run, answer in zip(runs, answers, strict=True):
-        assert (answer.reason is not None) is (answer.state is LinkState.UNLINKED)
-        assert (answer.state is LinkState.NOT_CODE) is (not run.code)
-        assert all(one.state is answer.state for one in answer.links)
-        assert bool(answer.links) is (
-            answer.state in (LinkState.COUNTED, LinkState.SUGGESTED) or answer.reason is UnlinkedReason.REJECTED
-        )
-        pulls = [one.pull_request_id for one in answer.links if one.pull_request_id]
-        assert len(set(pulls)) == len(pulls)
-        if len(answer.links) > 1:
-            assert {one.rule for one in answer.links} <= {"M1", "X1", "X2", "X3"}
-        if answer.state is LinkState.COUNTED:
-            assert sum(split(1_000_003, len(answer.links))) == 1_000_003
-            assert all(one.confidence >= RULESET_V1.threshold for one in answer.links)
-            no = {d.pull_request_id for d in decisions if d.run_id == run.id and not d.confirmed}
-            assert not no & set(pulls)
-        for one in answer.links:
-            assert json.loads(json.dumps(one.evidence)) == one.evidence
-            assert f"({one.rule}, " in sentence(one.evidence)
