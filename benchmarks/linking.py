@@ -1,6 +1,6 @@
 """Replay a folder of real runs and pull requests through the linker and score it with the folder's own scorer.
 
-python benchmarks/linking.py DATA_DIR [--seeds 10] [--drop 0.2] [--explicit]
+python -m benchmarks.linking DATA_DIR [--seeds 10] [--drop 0.2] [--explicit]
 """
 
 from __future__ import annotations
