@@ -99,7 +99,7 @@ def ledger(
 
 
 def pull(id: int, repository: int, number: int, outcome: str, *, organization: int = ACME, **at: Any) -> dict[str, Any]:
-    row = {"merged_at": None, "closed_at": None, "reverted_at": None, "first_commit_at": None, **at}
+    row = {"merged_at": None, "closed_at": None, "reverted_at": None, "first_commit_at": None, "ai_signal": None, **at}
     row["closed_at"] = row["closed_at"] or row["merged_at"]
     return {
         "id": id,
@@ -153,7 +153,7 @@ PULLS = [
     pull(106, API, 3, "merged", merged_at=november(16, 4, 59), first_commit_at=november(16, 1)),  # 15 Nov local
     pull(107, INFRA, 1, "reverted", merged_at=november(20), reverted_at=datetime(2026, 12, 30, tzinfo=UTC)),
     pull(108, WEB, 4, "merged", merged_at=november(18)),
-    pull(109, WEB, 5, "merged", merged_at=november(18)),  # nobody's runs
+    pull(109, WEB, 5, "merged", merged_at=november(18), ai_signal="trailer"),  # nobody's runs
 ]
 
 LEDGER = [

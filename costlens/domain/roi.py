@@ -173,6 +173,21 @@ class PullRequestRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AssistedShare:
+    """Pull requests merged in the window by the strongest sign of AI; a lower bound, since AI may leave no sign."""
+
+    linked: int  # at least one counted link
+    declared: int  # no counted link, but a trailer, an agent as author, or a label says so
+    none_seen: int
+
+    @property
+    def at_least(self) -> float | None:
+        """Linked and declared ÷ all merged, 0 to 1. None: nothing merged."""
+        merged = self.linked + self.declared + self.none_seen
+        return (self.linked + self.declared) / merged if merged else None
+
+
+@dataclass(frozen=True, slots=True)
 class RoiReport:
     window: Window
     comparison: Window
@@ -188,6 +203,7 @@ class RoiReport:
     data_through: datetime | None  # None: no runs at all
     priced_share: float | None  # share of runs with a price, 0 to 1. None: no runs
     exact_share: float | None  # share of runs with exact usage. None: no runs
+    assisted: AssistedShare | None = None  # None: filtered by team or provider, which unlinked work does not have
 
 
 def percentile(ordered: Sequence[float], permille: int) -> float | None:

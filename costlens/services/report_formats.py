@@ -9,7 +9,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from costlens.domain.roi import DaySpend, Figures, PullRequestRow, RoiReport, RoiRow, Spend, required_hours_per_week
+from costlens.domain.roi import (
+    AssistedShare,
+    DaySpend,
+    Figures,
+    PullRequestRow,
+    RoiReport,
+    RoiRow,
+    Spend,
+    required_hours_per_week,
+)
 
 NANOS = 1_000_000_000
 _PLURAL = {"repository": "repositories", "team": "teams"}
@@ -72,6 +81,7 @@ def roi_json(report: RoiReport) -> dict[str, Any]:
             "exactUsage": report.exact_share,
             "linked": report.total.spend.coverage,
         },
+        "aiAssisted": _assisted_json(report.assisted),
         "total": _figures_json(report.total),
         "previous": _figures_json(report.previous),
         _PLURAL[report.scope]: [_row_json(row) for row in report.rows],
@@ -104,6 +114,17 @@ def dollars(nanos: int | None) -> float | None:
 def instant(at: datetime | None) -> str | None:
     """An instant as ISO 8601 in UTC, ending in Z."""
     return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _assisted_json(share: AssistedShare | None) -> dict[str, Any] | None:
+    if share is None:
+        return None
+    return {
+        "linked": share.linked,
+        "declared": share.declared,
+        "noneSeen": share.none_seen,
+        "atLeast": share.at_least,
+    }
 
 
 def _row_json(row: RoiRow) -> dict[str, Any]:

@@ -56,6 +56,9 @@ def roi_report(
         pulls = reports.pull_costs(tx, organization_id, scope, earlier, end, filters)
         reasons = reports.unlinked_reasons(tx, organization_id, window, filters)
         quality = reports.quality(tx, organization_id, window, filters)
+        assisted = None
+        if filters.team_id is None and filters.provider is None:
+            assisted = reports.assisted_share(tx, organization_id, begin, end, filters.repository_id)
 
     hourly = _hourly_cost(teams.get(filters.team_id or 0), organization)
     current = _Part(window, _spend_by_row(days, window), roi.cohort(pulls, begin, end))
@@ -75,6 +78,7 @@ def roi_report(
         data_through=organization.data_through,
         priced_share=quality.priced_runs / quality.runs if quality.runs else None,
         exact_share=quality.exact_runs / quality.runs if quality.runs else None,
+        assisted=assisted,
     )
 
 

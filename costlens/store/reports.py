@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from costlens.domain.links import LinkState, Outcome
-from costlens.domain.roi import Filters, PullCost, PullRequestRow, Spend, Window
+from costlens.domain.roi import AssistedShare, Filters, PullCost, PullRequestRow, Spend, Window
 from costlens.store.engine import Tx
 from costlens.store.tables import (
     organizations,
@@ -218,6 +218,23 @@ def pull_costs(
         .order_by(p.id, key)
     )
     return [PullCost(*row) for row in tx.execute(query).all()]
+
+
+def assisted_share(
+    tx: Tx, organization_id: int, begin: datetime, end: datetime, repository_id: int | None
+) -> AssistedShare:
+    """Pull requests merged in [begin, end), of one repository or all, by the strongest sign of AI."""
+    p, r = pull_requests.c, rollup_links.c
+    linked = exists().where(r.organization_id == organization_id, _counted_on(p.id), or_(r.runs > 0, r.cost_nanos > 0))
+    one = literal(1)
+    query = select(
+        _sum(one, linked),
+        _sum(one, and_(~linked, p.ai_signal.is_not(None))),
+        _sum(one, and_(~linked, p.ai_signal.is_(None))),
+    ).where(p.organization_id == organization_id, p.merged_at >= begin, p.merged_at < end)
+    if repository_id is not None:
+        query = query.where(p.repository_id == repository_id)
+    return AssistedShare(*tx.execute(query).one())
 
 
 def quality(tx: Tx, organization_id: int, window: Window, filters: Filters) -> Quality:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
 from costlens.domain.errors import InvalidInput, NotFound
-from costlens.domain.roi import Filters, RoiReport, RoiRow, Spend, Window
+from costlens.domain.roi import AssistedShare, Filters, RoiReport, RoiRow, Spend, Window
 from costlens.services.reports import pull_request_report, roi_csv, roi_json, roi_report
 from costlens.store.engine import Store
 from costlens.store.tables import pull_requests, repositories, rollup_links
@@ -156,6 +156,16 @@ def test_quality_contributors_reasons_and_freshness(store: Store) -> None:
     assert report.data_through == acme.november(22, 20, 15)
 
 
+def test_ai_assisted_work_is_linked_or_declared(store: Store) -> None:
+    share = roi_report(store, ACME, "repository", window=WEEK).assisted
+    of_api = roi_report(store, ACME, "repository", window=WEEK, filters=Filters(repository_id=API)).assisted
+
+    assert share == AssistedShare(linked=4, declared=1, none_seen=1)  # web#5 has a trailer, web#4 nothing
+    assert share.at_least == pytest.approx(5 / 6)
+    assert of_api == AssistedShare(linked=1, declared=0, none_seen=0)
+    assert roi_report(store, ACME, "team", window=WEEK, filters=Filters(team_id=STOREFRONT)).assisted is None
+
+
 @pytest.mark.parametrize(
     ("filters", "code", "merged", "linked"),
     [
@@ -203,11 +213,11 @@ def test_another_organization_sees_only_its_own(store: Store) -> None:
 
 
 @pytest.mark.parametrize("scope", ["repository", "team"])
-def test_a_report_takes_seven_statements_that_use_indexes(store: Store, scope: str) -> None:
+def test_a_report_takes_eight_statements_that_use_indexes(store: Store, scope: str) -> None:
     with acme.statements(store) as seen:
-        roi_report(store, ACME, scope, window=WEEK, filters=Filters(provider="openai"))
+        roi_report(store, ACME, scope, window=WEEK)
 
-    assert len(seen) == {"repository": 7, "team": 6}[scope]
+    assert len(seen) == {"repository": 8, "team": 7}[scope]
     assert_no_scans(store, seen)
 
 
