@@ -1,0 +1,169 @@
+"""Replay a folder of real runs and pull requests through the linker and score it with the folder's own scorer.
+
+python -m benchmarks.linking DATA_DIR [--seeds 10] [--drop 0.2] [--explicit]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from costlens.domain.linking import RULESET_V1, link_runs
+from costlens.domain.links import CommitFact, LinkState, PullFact, RepositoryFacts, RunFact, RunLinks
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSON Lines file."""
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def load_people(folder: Path) -> dict[str, int]:
+    """Person id by login, as a workspace that knows each login once would have it."""
+    return {row["login"]: number for number, row in enumerate(rows(folder / "people.jsonl"), start=1)}
+
+
+def load_runs(folder: Path, people: Mapping[str, int]) -> list[RunFact]:
+    """The runs in the order of the file, numbered from 1; times in whole milliseconds as the database keeps them."""
+    facts = []
+    for number, row in enumerate(rows(folder / "runs.jsonl"), start=1):
+        named = row["metadata"]
+        facts.append(
+            RunFact(
+                id=number,
+                occurred_at=datetime.fromisoformat(row["timestamp"]),
+                person_id=people.get(named.get("actor")),
+                branch=named.get("branch"),
+                session_id=named.get("sessionId"),
+                commit_sha=named.get("commitSha"),
+                commit_is_result=named.get("commitRole") == "result",
+                pr_number=named.get("prNumber"),
+                files=frozenset(named.get("files", ())[:50]),
+                keys=frozenset({row["requestId"]}),
+            )
+        )
+    return facts
+
+
+def load_facts(folder: Path, pulls: Path, people: Mapping[str, int]) -> RepositoryFacts:
+    """The repository as the visible pull requests and the commits outside show it; pull request id = number."""
+
+    def commit(row: Mapping[str, Any]) -> CommitFact:
+        at = datetime.fromisoformat(row["authoredAt"])
+        files, branches = frozenset(row["files"]), frozenset(row["branches"])
+        return CommitFact(row["sha"], people.get(row["author"]), at, at, files, branches)
+
+    def pull(row: Mapping[str, Any]) -> PullFact:
+        merged = datetime.fromisoformat(row["mergedAt"]) if row["mergedAt"] else None
+        return PullFact(
+            id=row["number"],
+            number=row["number"],
+            head_ref=row["headRef"],
+            base_ref=row["baseRef"],
+            person_id=people.get(row["author"]),
+            created_at=datetime.fromisoformat(row["createdAt"]),
+            merged_at=merged,
+            closed_at=merged,
+            commits=tuple(commit(own) for own in row["commits"]),
+            merge_commit_sha=row["mergeCommitSha"],
+        )
+
+    outside = tuple(commit(row) for row in rows(folder / "commits.jsonl"))
+    return RepositoryFacts("main", tuple(pull(row) for row in rows(pulls)), outside)
+
+
+def name_targets(folder: Path, runs: Sequence[RunFact], facts: RepositoryFacts) -> list[RunFact]:
+    """The runs as callers that know their outcome would send them: a pull request number, or else a result commit.
+
+    A field holds one value, so a run that went into several pull requests names one that is visible.
+    """
+    visible = {pull.number for pull in facts.pulls}
+    answers = {row["requestId"]: row for row in rows(folder / "answers.jsonl")}
+    named = []
+    for run in runs:
+        answer = answers[next(iter(run.keys))]
+        number = min(answer["pullRequests"], key=lambda pull: (pull not in visible, pull), default=None)
+        sha = answer["commits"][0] if number is None else None
+        named.append(replace(run, pr_number=number, commit_sha=sha, commit_is_result=sha is not None))
+    return named
+
+
+def score(folder: Path, runs: Sequence[RunFact], visible: Path, answer: Iterable[RunLinks]) -> dict[str, float]:
+    """What the folder's scorer says of the counted links to pull requests."""
+    keys = {run.id: next(iter(run.keys)) for run in runs}
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        for one in answer:
+            counted = one.links if one.state is LinkState.COUNTED else ()
+            for link in counted:
+                if link.pull_request_id is not None:
+                    record = {
+                        "requestId": keys[one.run_id],
+                        "pullRequest": link.pull_request_id,
+                        "share": 1 / len(counted),
+                    }
+                    file.write(json.dumps(record) + "\n")
+        file.flush()
+        arguments = [str(folder / "answers.jsonl"), str(visible), file.name]
+        out = subprocess.run(
+            [sys.executable, str(folder / "score_linking.py"), "score", *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    return {name: float(value) for name, value in json.loads(out).items()}
+
+
+def drop(folder: Path, share: float, seed: int, target: Path) -> None:
+    """Write the pull requests that stay visible when a share of them is left out."""
+    with target.open("w") as out:
+        scorer, pulls = str(folder / "score_linking.py"), str(folder / "pulls.jsonl")
+        command = [sys.executable, scorer, "drop", pulls, str(share), str(seed)]
+        subprocess.run(command, check=True, stdout=out)
+
+
+def replay(folder: Path, share: float, seed: int, explicit: bool = False) -> dict[str, float]:
+    """Scores of one seed, with `seconds` of pure linking added."""
+    people = load_people(folder)
+    runs = load_runs(folder, people)
+    with tempfile.TemporaryDirectory() as place:
+        visible = Path(place) / "visible.jsonl"
+        drop(folder, share, seed, visible)
+        facts = load_facts(folder, visible, people)
+        if explicit:
+            runs = name_targets(folder, runs, facts)
+        now = max(run.occurred_at for run in runs)
+        started = time.perf_counter()
+        answer = link_runs(runs, facts, (), RULESET_V1, now)
+        seconds = time.perf_counter() - started
+        return {**score(folder, runs, visible, answer), "seconds": seconds}
+
+
+def main() -> None:
+    """Print the scores per seed and their mean."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, metavar="DATA_DIR")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--drop", type=float, default=0.2)
+    parser.add_argument(
+        "--explicit", action="store_true", help="runs name their pull request, or else their result commit"
+    )
+    options = parser.parse_args()
+    shown = ("precision", "recall", "counted", "dollarErrorPerPullRequest", "seconds")
+    print("seed " + " ".join(f"{name:>25}" for name in shown))
+    results = [replay(options.folder, options.drop, seed, options.explicit) for seed in range(options.seeds)]
+    for seed, result in enumerate(results):
+        print(f"{seed:4} " + " ".join(f"{result[name]:25.4f}" for name in shown))
+    print("mean " + " ".join(f"{sum(result[name] for result in results) / len(results):25.4f}" for name in shown))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""An ROI report as JSON for the API and as CSV for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from costlens.domain.roi import (
+    AssistedShare,
+    DaySpend,
+    Figures,
+    PullRequestRow,
+    RoiReport,
+    RoiRow,
+    Spend,
+    required_hours_per_week,
+)
+
+NANOS = 1_000_000_000
+_PLURAL = {"repository": "repositories", "team": "teams"}
+# A spreadsheet runs a cell that begins with one of these as a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+_MONEY_COLUMNS = (
+    "Cost (USD)",
+    "Previous cost (USD)",
+    "Linked (USD)",
+    "Merged (USD)",
+    "Direct commits (USD)",
+    "Open (USD)",
+    "Abandoned (USD)",
+    "Reverted (USD)",
+    "Suggested (USD)",
+    "Pending (USD)",
+    "Not linked (USD)",
+)
+_FIGURE_COLUMNS = (
+    "Linked share",
+    "Merged PRs",
+    "Abandoned PRs",
+    "Reverted PRs",
+    "PRs shared with other rows",
+    "Cost of merged PRs (USD)",
+    "Direct per merged PR (USD)",
+    "Median per merged PR (USD)",
+    "P90 per merged PR (USD)",
+    "Full per merged PR (USD)",
+    "Merge yield",
+    "Cycle time (hours)",
+    "Break-even (minutes per merged PR)",
+    "Required hours",
+)
+
+Cell = str | int | float | Decimal | None
+
+
+def roi_json(report: RoiReport) -> dict[str, Any]:
+    """The report as JSON values: camelCase, money in dollars unrounded, shares from 0 to 1, null for not available."""
+    return {
+        "startDate": report.window.start.isoformat(),
+        "endDate": report.window.end.isoformat(),
+        "timezone": report.window.timezone,
+        "comparison": {
+            "startDate": report.comparison.start.isoformat(),
+            "endDate": report.comparison.end.isoformat(),
+        },
+        "dataThrough": instant(report.data_through),
+        "organization": report.organization,
+        "scope": report.scope,
+        "hourlyCost": None if report.hourly_cost_cents is None else report.hourly_cost_cents / 100,
+        "contributors": report.contributors,
+        "requiredHoursPerWeek": required_hours_per_week(
+            report.total.required_hours, report.contributors, report.window.days
+        ),
+        "coverage": {
+            "priced": report.priced_share,
+            "exactUsage": report.exact_share,
+            "linked": report.total.spend.coverage,
+        },
+        "aiAssisted": _assisted_json(report.assisted),
+        "total": _figures_json(report.total),
+        "previous": _figures_json(report.previous),
+        _PLURAL[report.scope]: [_row_json(row) for row in report.rows],
+        "days": [_day_json(day) for day in report.days],
+        "unlinkedReasons": {reason: dollars(nanos) for reason, nanos in report.unlinked_reasons.items()},
+    }
+
+
+def pull_request_json(row: PullRequestRow) -> dict[str, Any]:
+    """One pull request as JSON values; runs and cost over its whole life."""
+    return {
+        "number": row.number,
+        "repository": row.repository,
+        "title": row.title,
+        "outcome": row.outcome,
+        "runs": row.runs,
+        "cost": dollars(row.cost),
+        "createdAt": instant(row.created_at),
+        "mergedAt": instant(row.merged_at),
+        "closedAt": instant(row.closed_at),
+        "cycleHours": row.cycle_hours,
+    }
+
+
+def dollars(nanos: int | None) -> float | None:
+    """Nano-dollars in dollars, unrounded."""
+    return None if nanos is None else nanos / NANOS
+
+
+def instant(at: datetime | None) -> str | None:
+    """An instant as ISO 8601 in UTC, ending in Z."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _assisted_json(share: AssistedShare | None) -> dict[str, Any] | None:
+    if share is None:
+        return None
+    return {
+        "linked": share.linked,
+        "declared": share.declared,
+        "noneSeen": share.none_seen,
+        "atLeast": share.at_least,
+    }
+
+
+def _row_json(row: RoiRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "team": row.team,
+        **_figures_json(row.figures),
+        "previous": _figures_json(row.previous),
+        "trend": [dollars(nanos) for nanos in row.trend],
+    }
+
+
+def _figures_json(figures: Figures) -> dict[str, Any]:
+    spend = figures.spend
+    return {
+        "cost": dollars(spend.code),
+        "notCodeCost": dollars(spend.not_code),
+        "totalCost": dollars(spend.total),
+        "linkedShare": spend.coverage,
+        "spend": _spend_json(spend),
+        "runs": spend.runs,
+        "notCodeRuns": spend.not_code_runs,
+        "unpricedRuns": spend.unpriced_runs,
+        "mergedPullRequests": figures.merged,
+        "abandonedPullRequests": figures.abandoned,
+        "revertedPullRequests": figures.reverted,
+        "sharedPullRequests": figures.shared,
+        "mergedPullRequestCost": dollars(figures.linked_cost),
+        "directCostPerMerged": dollars(figures.direct_per_merged),
+        "medianCostPerMerged": dollars(figures.median),
+        "p90CostPerMerged": dollars(figures.p90),
+        "fullCostPerMerged": dollars(figures.full_per_merged),
+        "mergeYield": figures.merge_yield,
+        "cycleHours": figures.cycle_hours,
+        "breakEvenMinutes": figures.break_even_minutes,
+        "requiredHours": figures.required_hours,
+    }
+
+
+def _spend_json(spend: Spend) -> dict[str, Any]:
+    return {
+        "counted": dollars(spend.counted),
+        "merged": dollars(spend.merged),
+        "direct": dollars(spend.direct),
+        "open": dollars(spend.open),
+        "abandoned": dollars(spend.abandoned),
+        "reverted": dollars(spend.reverted),
+        "suggested": dollars(spend.suggested),
+        "pending": dollars(spend.pending),
+        "unlinked": dollars(spend.unlinked),
+        "notCode": dollars(spend.not_code),
+    }
+
+
+def _day_json(day: DaySpend) -> dict[str, Any]:
+    return {
+        "date": day.day.isoformat(),
+        "merged": dollars(day.merged),
+        "open": dollars(day.open),
+        "abandoned": dollars(day.abandoned),
+        "notLinked": dollars(day.not_linked),
+        "previous": dollars(day.previous),
+    }
+
+
+def roi_csv(report: RoiReport) -> Iterator[str]:
+    """The report as lines of CSV: a header, the rows, then Code, Not code and Total.
+
+    The rows' costs and runs add up to Code; Code and Not code to Total. Money is exact; a figure that is not
+    available is an empty cell.
+    """
+    names = ("Repository", "Team") if report.scope == "repository" else ("Team",)
+    yield _line([*names, "Runs", *_MONEY_COLUMNS, *_FIGURE_COLUMNS])
+    for row in report.rows:
+        labels = [row.name, row.team or ""][: len(names)]
+        yield _line([*labels, *_code_cells(row.figures, row.previous)])
+    blank: list[Cell] = [""] * (len(names) - 1)
+    rest: list[Cell] = [None] * (len(_MONEY_COLUMNS) + len(_FIGURE_COLUMNS) - 2)
+    now, before = report.total.spend, report.previous.spend
+    yield _line(["Code", *blank, *_code_cells(report.total, report.previous)])
+    yield _line(["Not code", *blank, now.not_code_runs, _exact(now.not_code), _exact(before.not_code), *rest])
+    yield _line(["Total", *blank, now.runs, _exact(now.total), _exact(before.total), *rest])
+
+
+def _code_cells(figures: Figures, previous: Figures) -> list[Cell]:
+    spend = figures.spend
+    buckets = (
+        spend.code,
+        previous.spend.code,
+        spend.counted,
+        spend.merged,
+        spend.direct,
+        spend.open,
+        spend.abandoned,
+        spend.reverted,
+        spend.suggested,
+        spend.pending,
+        spend.unlinked,
+    )
+    return [
+        spend.runs - spend.not_code_runs,
+        *(_exact(nanos) for nanos in buckets),
+        spend.coverage,
+        figures.merged,
+        figures.abandoned,
+        figures.reverted,
+        figures.shared,
+        _exact(figures.linked_cost),
+        _exact(figures.direct_per_merged),
+        _exact(figures.median),
+        _exact(figures.p90),
+        _exact(figures.full_per_merged),
+        figures.merge_yield,
+        figures.cycle_hours,
+        figures.break_even_minutes,
+        figures.required_hours,
+    ]
+
+
+def _exact(nanos: int | None) -> Decimal | None:
+    return None if nanos is None else Decimal(nanos).scaleb(-9)
+
+
+def _line(cells: Sequence[Cell]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([_safe(cell) for cell in cells])
+    return buffer.getvalue()
+
+
+def _safe(cell: Cell) -> Cell:
+    """Text that no spreadsheet takes for a formula, a decimal without an exponent; other cells as they are."""
+    if isinstance(cell, Decimal):
+        return f"{cell:f}"
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

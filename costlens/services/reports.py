@@ -1,0 +1,253 @@
+"""ROI reports: what the pages, the API and the command line show of one window."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from costlens.domain import roi
+from costlens.domain.errors import InvalidInput, NotFound
+from costlens.domain.links import Outcome
+from costlens.domain.periods import bounds, day_start, previous_window
+from costlens.domain.roi import DaySpend, Figures, Filters, PullCost, PullRequestRow, RoiReport, RoiRow, Spend, Window
+from costlens.services.report_formats import roi_csv, roi_json
+from costlens.store import reports
+from costlens.store.engine import Store, Tx
+from costlens.store.reports import DayRow, OrganizationFacts, RowFacts
+from costlens.store.types import from_millis, to_millis
+
+__all__ = ["PullRequestPage", "pull_request_report", "roi_csv", "roi_json", "roi_report"]
+
+SCOPES = ("repository", "team")
+PAGE_SIZE = 100
+_LISTED_OUTCOMES = (Outcome.MERGED, Outcome.OPEN, Outcome.ABANDONED, Outcome.REVERTED)
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestPage:
+    """One page of the pull requests behind the figures of a window."""
+
+    window: Window
+    rows: tuple[PullRequestRow, ...]
+    next_cursor: str | None  # None: the last page
+
+
+def roi_report(
+    store: Store, organization_id: int, scope: str, *, window: Window, filters: Filters | None = None
+) -> RoiReport:
+    """The ROI of every repository or team in a window, and in the window of equal length before it.
+
+    One read transaction. Raises InvalidInput on `scope`, or on `timezone` when it is not the organization's (its days
+    are cut in its own zone), and NotFound for an unknown organization.
+    """
+    if scope not in SCOPES:
+        raise InvalidInput(f"scope must be one of {', '.join(SCOPES)}", field="scope")
+    filters = filters or Filters()
+    comparison = previous_window(window)
+    begin, end = bounds(window)
+    earlier = day_start(comparison.start, window.timezone)
+    with store.read() as tx:
+        organization = _organization(tx, organization_id, window)
+        teams = reports.team_facts(tx, organization_id)
+        facts = teams if scope == "team" else reports.repository_facts(tx, organization_id)
+        days = reports.spend_by_day(tx, organization_id, scope, comparison.start, window.end, filters)
+        pulls = reports.pull_costs(tx, organization_id, scope, earlier, end, filters)
+        reasons = reports.unlinked_reasons(tx, organization_id, window, filters)
+        quality = reports.quality(tx, organization_id, window, filters)
+        assisted = None
+        if filters.team_id is None and filters.provider is None:
+            assisted = reports.assisted_share(tx, organization_id, begin, end, filters.repository_id)
+
+    hourly = _hourly_cost(teams.get(filters.team_id or 0), organization)
+    current = _Part(window, _spend_by_row(days, window), roi.cohort(pulls, begin, end))
+    previous = _Part(comparison, _spend_by_row(days, comparison), roi.cohort(pulls, earlier, begin))
+    return RoiReport(
+        window=window,
+        comparison=comparison,
+        scope=scope,
+        organization=organization.name,
+        hourly_cost_cents=hourly,
+        contributors=quality.contributors,
+        total=_total(current, hourly),
+        previous=_total(previous, hourly),
+        rows=_rows(scope, facts, organization, hourly, current, previous, days),
+        unlinked_reasons=reasons,
+        days=_day_spends(days, window),
+        data_through=organization.data_through,
+        priced_share=quality.priced_runs / quality.runs if quality.runs else None,
+        exact_share=quality.exact_runs / quality.runs if quality.runs else None,
+        assisted=assisted,
+    )
+
+
+def pull_request_report(
+    store: Store,
+    organization_id: int,
+    *,
+    window: Window,
+    filters: Filters | None = None,
+    outcome: str | None = None,
+    cursor: str | None = None,
+    limit: int = PAGE_SIZE,
+) -> PullRequestPage:
+    """The pull requests with counted links of a window, newest first, a page at a time.
+
+    `outcome` picks the rows behind one figure (merged, open, abandoned, reverted; None: all). Raises InvalidInput on
+    `outcome`, `cursor` or `limit`, and as `roi_report` does.
+    """
+    if outcome is not None and outcome not in _LISTED_OUTCOMES:
+        raise InvalidInput(f"outcome must be one of {', '.join(_LISTED_OUTCOMES)}", field="outcome")
+    if not 1 <= limit <= PAGE_SIZE:
+        raise InvalidInput(f"limit must be from 1 to {PAGE_SIZE}", field="limit")
+    after = None if cursor is None else _parse_cursor(cursor)
+    begin, end = bounds(window)
+    with store.read() as tx:
+        _organization(tx, organization_id, window)
+        rows = reports.pull_request_rows(
+            tx,
+            organization_id,
+            window,
+            begin,
+            end,
+            filters or Filters(),
+            outcome=outcome,
+            after=after,
+            limit=limit + 1,  # one more tells whether there is a next page
+        )
+    shown = rows[:limit]
+    return PullRequestPage(window, tuple(shown), _cursor(shown[-1]) if len(rows) > limit else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One of the two windows of a report: spend by row, and the pull requests closed in it."""
+
+    window: Window
+    spend: Mapping[int, Spend]
+    pulls: list[PullCost]
+
+
+def _organization(tx: Tx, organization_id: int, window: Window) -> OrganizationFacts:
+    facts = reports.organization_facts(tx, organization_id)
+    if facts is None:
+        raise NotFound("No such organization")
+    if facts.timezone != window.timezone:
+        raise InvalidInput(f"This organization's days are kept in {facts.timezone}", field="timezone")
+    return facts
+
+
+def _hourly_cost(team: RowFacts | None, organization: OrganizationFacts) -> int | None:
+    own = team.hourly_cost_cents if team else None
+    return organization.hourly_cost_cents if own is None else own
+
+
+def _spend_by_row(days: Iterable[DayRow], window: Window) -> dict[int, Spend]:
+    sums: dict[int, Spend] = {}
+    for cell in days:
+        if window.start <= cell.day <= window.end:
+            known = sums.get(cell.row)
+            sums[cell.row] = cell.spend if known is None else known + cell.spend
+    return sums
+
+
+def _total(part: _Part, hourly: int | None) -> Figures:
+    return roi.figures(
+        sum(part.spend.values(), Spend()),
+        roi.whole_pulls(part.pulls),
+        hourly_cost_cents=hourly,
+        shared=roi.shared_pulls(part.pulls),
+    )
+
+
+def _by_row(pulls: Iterable[PullCost]) -> dict[int, list[PullCost]]:
+    grouped: dict[int, list[PullCost]] = {}
+    for pull in pulls:
+        grouped.setdefault(pull.row, []).append(pull)
+    return grouped
+
+
+def _rows(
+    scope: str,
+    facts: Mapping[int, RowFacts],
+    organization: OrganizationFacts,
+    hourly: int | None,
+    current: _Part,
+    previous: _Part,
+    days: Iterable[DayRow],
+) -> tuple[RoiRow, ...]:
+    """Every row with spend or closed pull requests in either window: the differences add up too."""
+    pulls, pulls_before = _by_row(current.pulls), _by_row(previous.pulls)
+    shared, shared_before = roi.shared_pulls(current.pulls), roi.shared_pulls(previous.pulls)
+    trends = _trends(days, current.window)
+    flat = (0,) * current.window.days
+    rows = []
+    for key in current.spend.keys() | previous.spend.keys() | pulls.keys() | pulls_before.keys():
+        fact = facts.get(key)
+        own = _hourly_cost(fact, organization) if scope == "team" else hourly
+        now, before = current.spend.get(key, Spend()), previous.spend.get(key, Spend())
+        merged, merged_before = pulls.get(key, []), pulls_before.get(key, [])
+        if now == before == Spend() and not merged and not merged_before:
+            continue  # ledger rows that were moved elsewhere leave zeros behind
+        rows.append(
+            RoiRow(
+                id=key or None,
+                name=fact.name if fact else _nameless(scope, key),
+                team=fact.team if fact else None,
+                figures=roi.figures(now, merged, hourly_cost_cents=own, shared=shared),
+                previous=roi.figures(before, merged_before, hourly_cost_cents=own, shared=shared_before),
+                trend=trends.get(key, flat),
+            )
+        )
+    rows.sort(key=lambda row: (row.id is None, -row.figures.spend.code, row.name, row.id or 0))
+    return tuple(rows)
+
+
+def _nameless(scope: str, key: int) -> str:
+    return f"Deleted {scope}" if key else f"No {scope}"
+
+
+def _trends(days: Iterable[DayRow], window: Window) -> dict[int, tuple[int, ...]]:
+    series: dict[int, list[int]] = {}
+    for cell in days:
+        if window.start <= cell.day <= window.end:
+            values = series.setdefault(cell.row, [0] * window.days)
+            values[(cell.day - window.start).days] += cell.spend.code
+    return {key: tuple(values) for key, values in series.items()}
+
+
+def _day_spends(days: Iterable[DayRow], window: Window) -> tuple[DaySpend, ...]:
+    sums: dict[date, Spend] = {}
+    for cell in days:
+        known = sums.get(cell.day)
+        sums[cell.day] = cell.spend if known is None else known + cell.spend
+    shown = []
+    for offset in range(window.days):
+        day = window.start + timedelta(days=offset)
+        spend = sums.get(day, Spend())
+        shown.append(
+            DaySpend(
+                day=day,
+                merged=spend.merged + spend.direct,
+                open=spend.open,
+                abandoned=spend.abandoned + spend.reverted,
+                not_linked=spend.suggested + spend.pending + spend.unlinked,
+                previous=sums.get(day - timedelta(days=window.days), Spend()).code,
+            )
+        )
+    return tuple(shown)
+
+
+def _cursor(row: PullRequestRow) -> str:
+    return f"{to_millis(row.merged_at or row.created_at)}_{row.id}"
+
+
+def _parse_cursor(cursor: str) -> tuple[datetime, int]:
+    found = re.fullmatch(r"(-?[0-9]{1,15})_([0-9]{1,18})", cursor)
+    try:
+        if found is None:
+            raise ValueError(cursor)
+        return from_millis(int(found[1])), int(found[2])
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput("cursor must be one that an earlier page gave", field="cursor") from error

@@ -1,0 +1,108 @@
+"use strict";
+
+// Theme: system, light or dark. It runs before the first paint; everything else waits for the document.
+const root = document.documentElement;
+const themes = ["system", "light", "dark"];
+const theme = () => localStorage.getItem("theme") || "system";
+const applyTheme = () => (theme() === "system" ? delete root.dataset.theme : (root.dataset.theme = theme()));
+applyTheme();
+root.classList.add("js");
+
+document.addEventListener("DOMContentLoaded", () => {
+  for (const form of document.querySelectorAll("form[data-auto-submit]")) {
+    form.addEventListener("change", () => form.requestSubmit());
+  }
+
+  const copy = async (button, text) => {
+    await navigator.clipboard.writeText(text);
+    const label = button.querySelector("span") || button;
+    const before = label.textContent;
+    label.textContent = "Copied";
+    setTimeout(() => (label.textContent = before), 1500);
+  };
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.addEventListener("click", () => copy(button, button.dataset.copy));
+  }
+  for (const button of document.querySelectorAll("[data-copy-link]")) {
+    button.addEventListener("click", () => copy(button, location.href));
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const search = document.querySelector("input[type=search]");
+    if (event.key !== "/" || !search || event.target.closest("input, select, textarea")) return;
+    event.preventDefault();
+    search.focus();
+  });
+
+  const charts = [...document.querySelectorAll("canvas[data-chart]")].map(spendChart);
+  const recolour = () => charts.forEach((chart) => paint(chart) || chart.update("none"));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+
+  const button = document.querySelector("[data-theme-switch]");
+  const nameTheme = () => button && (button.querySelector("span").textContent = `Theme: ${theme()}`);
+  nameTheme();
+  button?.addEventListener("click", () => {
+    localStorage.setItem("theme", themes[(themes.indexOf(theme()) + 1) % themes.length]);
+    applyTheme();
+    nameTheme();
+    recolour();
+  });
+});
+
+const dollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
+const wholeDollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
+
+// Stacked bars, one dataset per outcome, with the comparison as wide pale bars behind.
+function spendChart(canvas) {
+  const data = JSON.parse(document.getElementById(canvas.dataset.chart).textContent);
+  const key = (name) => document.querySelector(`[data-series=${name}]`);
+  const datasets = Object.entries(data.series).map(([name, values]) => ({
+    name,
+    label: key(name).nextSibling.textContent.trim(),
+    data: values,
+    stack: name === "previous" ? "previous" : "current",
+    order: name === "previous" ? 1 : 0,
+    barPercentage: name === "previous" ? 0.86 : 0.56,
+    categoryPercentage: 1,
+    grouped: false,
+  }));
+  const small = { size: 11 };
+  const chart = new Chart(canvas, {
+    type: "bar",
+    data: { labels: data.labels, datasets },
+    options: {
+      animation: false,
+      maintainAspectRatio: false,
+      interaction: { mode: "index", intersect: false },
+      scales: {
+        x: {
+          stacked: true,
+          grid: { display: false },
+          border: { display: false },
+          ticks: { font: small, autoSkip: false, maxRotation: 0, callback: (at) => data.ticks[at] },
+        },
+        y: {
+          stacked: true,
+          border: { display: false },
+          ticks: { font: small, maxTicksLimit: 5, callback: (value) => (value < 10 ? dollars : wholeDollars).format(value).replace(".00", "") },
+        },
+      },
+      plugins: {
+        legend: { display: false },
+        tooltip: { callbacks: { label: (item) => ` ${item.dataset.label}: ${dollars.format(item.raw)}` } },
+      },
+    },
+  });
+  paint(chart);
+  chart.update("none");
+  return chart;
+}
+
+// Colours come from the stylesheet, resolved for the theme in force.
+function paint(chart) {
+  const token = (selector, property) => getComputedStyle(document.querySelector(selector))[property];
+  for (const dataset of chart.data.datasets) dataset.backgroundColor = token(`[data-series=${dataset.name}]`, "backgroundColor");
+  chart.options.scales.y.grid = { color: token(".card", "borderTopColor") };
+  for (const axis of ["x", "y"]) chart.options.scales[axis].ticks.color = token(".canvas", "color");
+  chart.options.font = { family: token("body", "fontFamily") };
+}

@@ -1,0 +1,101 @@
+"""From a report to what a chart draws: plain numbers and points, ready for JSON and SVG attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from costlens.domain.roi import DaySpend, RoiReport
+from costlens.web.formats import NANOS_PER_DOLLAR, date_range, day
+
+LONGEST_DAILY = 92  # past this many days the bars would be hairlines: one bar a week
+SPARK_WIDTH, SPARK_HEIGHT = 84, 18
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of the spend chart: a day or a week; money in nano-dollars."""
+
+    label: str
+    merged: int
+    open: int
+    abandoned: int
+    not_linked: int
+    previous: int
+
+    @property
+    def total(self) -> int:
+        """All code spend of the bar."""
+        return self.merged + self.open + self.abandoned + self.not_linked
+
+
+def is_weekly(report: RoiReport) -> bool:
+    """Whether a bar of the spend chart is a week rather than a day."""
+    return len(report.days) > LONGEST_DAILY
+
+
+def bars(report: RoiReport) -> tuple[Bar, ...]:
+    """The report's days as bars, oldest first: one a day, or one a week where the window is long."""
+    days = report.days
+    if not is_weekly(report):
+        return tuple(_bar(day(each.day), [each]) for each in days)
+    # Whole weeks count back from the end, so only the first bar can be shorter.
+    short = len(days) % 7
+    starts = ([0] if short else []) + list(range(short, len(days), 7))
+    weeks = [days[start : end] for start, end in zip(starts, [*starts[1:], len(days)], strict=True)]
+    return tuple(_bar(date_range(week[0].day, week[0].day + timedelta(days=len(week) - 1)), week) for week in weeks)
+
+
+def spend_chart(report: RoiReport, *, compared: bool) -> dict[str, object]:
+    """The JSON of the spend chart: labels, axis ticks and one series of dollars per outcome."""
+    drawn = bars(report)
+    series = {
+        "merged": [_dollars(bar.merged) for bar in drawn],
+        "open": [_dollars(bar.open) for bar in drawn],
+        "abandoned": [_dollars(bar.abandoned) for bar in drawn],
+        "not_linked": [_dollars(bar.not_linked) for bar in drawn],
+    }
+    if compared:
+        series["previous"] = [_dollars(bar.previous) for bar in drawn]
+    return {
+        "labels": [bar.label for bar in drawn],
+        "ticks": _ticks([bar.label.split(" – ")[0] for bar in drawn], "this week" if is_weekly(report) else "today"),
+        "series": series,
+    }
+
+
+def sparkline(values: Sequence[int]) -> str:
+    """The `points` of an SVG polyline over `values`, scaled to SPARK_WIDTH × SPARK_HEIGHT from zero up; "" for none."""
+    if not values:
+        return ""
+    highest = max(values) or 1
+    step = (SPARK_WIDTH - 2) / max(len(values) - 1, 1)
+    inner = SPARK_HEIGHT - 2
+    return " ".join(f"{1 + at * step:.1f},{1 + inner * (1 - value / highest):.1f}" for at, value in enumerate(values))
+
+
+def _ticks(labels: Sequence[str], last: str) -> list[str]:
+    """Axis labels with room to breathe: every 7th (or every, up to 7 bars), and `last` under the last bar."""
+    end = len(labels) - 1
+    every = 1 if len(labels) <= 7 else 7 * max(1, round(len(labels) / 52))
+    return [
+        last if at == end else label if at % every == 0 and (every == 1 or end - at > every // 2) else ""
+        for at, label in enumerate(labels)
+    ]
+
+
+def _bar(label: str, days: Sequence[DaySpend]) -> Bar:
+    return Bar(
+        label=label,
+        merged=sum(each.merged for each in days),
+        open=sum(each.open for each in days),
+        abandoned=sum(each.abandoned for each in days),
+        not_linked=sum(each.not_linked for each in days),
+        previous=sum(each.previous for each in days),
+    )
+
+
+def _dollars(nanos: int) -> float:
+    """Dollars to a hundredth of a cent: enough for a bar, never used for sums."""
+    return round(nanos / NANOS_PER_DOLLAR, 4)

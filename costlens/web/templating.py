@@ -1,0 +1,18 @@
+"""What every template can use: the formats as filters, the navigation, and strictness about unknown names."""
+
+from __future__ import annotations
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from costlens.web.formats import FILTERS
+from costlens.web.ui.nav import PAGES, page_url
+
+
+def set_up_templates(app: Flask) -> None:
+    """Register filters and globals on the application's Jinja environment."""
+    env = app.jinja_env
+    env.undefined = StrictUndefined
+    env.trim_blocks = env.lstrip_blocks = True
+    env.filters.update(FILTERS)
+    env.globals.update(nav_pages=PAGES, page_url=page_url)

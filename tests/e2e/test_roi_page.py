@@ -1,0 +1,195 @@
+"""The ROI pages and the lists behind them in a real browser: look, access, weight and steadiness."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from tests.web.pages_app import pages_app
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PAGES = {
+    "roi-by-repository": "/app/acme/repositories",
+    "roi-by-team": "/app/acme/teams",
+    "roi-warnings": "/app/poor/repositories",
+    "roi-empty": "/app/new/repositories",
+    "runs": "/app/acme/runs",
+    "runs-empty": "/app/new/runs",
+    "run": "/app/acme/runs/run_01kak3x7v9",
+    "pulls": "/app/acme/pulls",
+    "pulls-empty": "/app/new/pulls",
+    "sign-in": "/sign-in",
+    "sign-in-expired": "/sign-in/expired",
+    "not-found": "/app/nobody/repositories",
+}
+WATCH_SHIFTS = """
+window.shift = 0;
+window.shifted = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) {
+    window.shift += entry.value;
+    window.shifted.push(...entry.sources.map((source) => source.node?.parentElement?.outerHTML.slice(0, 200)));
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, pages_app(), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+def open_page(browser: Browser, url: str, *, theme: str = "light", width: int = 1440, script: bool = True) -> Page:
+    """A page in a fresh context, after everything is loaded and painted."""
+    context = browser.new_context(
+        color_scheme="dark" if theme == "dark" else "light",
+        viewport={"width": width, "height": 900},
+        device_scale_factor=1 if width > 800 else 2,
+        java_script_enabled=script,
+    )
+    page = context.new_page()
+    page.add_init_script(WATCH_SHIFTS)
+    page.goto(url, wait_until="networkidle")
+    return page
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_accessible_and_steady(base: str, browser: Browser, name: str, theme: str, width: int) -> None:
+    page = open_page(browser, "about:blank", theme=theme, width=width)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(base + PAGES[name], wait_until="networkidle")
+    assert page.evaluate("window.shift") == 0, page.evaluate("window.shifted")
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}-{theme}-{width}.png", full_page=True)
+
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expected = ["404"] if name == "not-found" else []  # the browser itself reports the status
+    assert [text for text in problems if not any(each in text for each in expected)] == []
+    page.context.close()
+
+
+def test_policy_would_report_an_inline_style(base: str, browser: Browser) -> None:
+    """The check for console errors above can fail: the policy really blocks what is inline."""
+    page = open_page(browser, base + PAGES["roi-by-repository"])
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text))
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<i style=\"color: red\">x</i>')")
+    page.wait_for_timeout(100)
+    assert any("Content Security Policy" in text for text in problems)
+    page.context.close()
+
+
+def test_chart_is_drawn_in_the_colours_of_the_theme(base: str, browser: Browser) -> None:
+    drawn = """() => {
+      const chart = Chart.getChart(document.querySelector("canvas"));
+      return chart.data.datasets.map((set) => [set.name, set.data.length, set.backgroundColor]);
+    }"""
+    light = open_page(browser, base + PAGES["roi-by-repository"])
+    before = light.evaluate(drawn)
+    assert [(name, bars) for name, bars, _ in before] == [
+        ("merged", 28),
+        ("open", 28),
+        ("abandoned", 28),
+        ("not_linked", 28),
+        ("previous", 28),
+    ]
+    light.emulate_media(color_scheme="dark")
+    after = light.evaluate(drawn)
+    assert all(first[2] != second[2] for first, second in zip(before, after, strict=True))
+    light.context.close()
+
+
+def test_first_load_weighs_little(base: str, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    sizes: dict[str, int] = {}
+    page.on("response", lambda answer: sizes.update({answer.url: len(gzip.compress(answer.body(), 6))}))
+    page.goto(base + PAGES["roi-by-repository"], wait_until="networkidle")
+    weight = sum(sizes.values())
+    (ARTIFACTS / "weight.txt").write_text("\n".join(f"{size:7} {url}" for url, size in sizes.items()) + f"\n{weight:7} sum\n")
+    assert len(sizes) >= 5
+    assert weight <= 130 * 1024
+    context.close()
+
+
+def test_filter_submits_on_change_and_keeps_the_url_short(base: str, browser: Browser) -> None:
+    page = open_page(browser, base + PAGES["roi-by-repository"])
+    page.get_by_text("7 days", exact=True).click()
+    page.wait_for_url("**/repositories?period=7d")
+    page.get_by_label("Team").select_option("Payments")
+    page.wait_for_url("**/repositories?period=7d&team=2")
+    page.get_by_text("28 days", exact=True).first.click()
+    page.wait_for_url("**/repositories?team=2")
+    page.context.close()
+
+
+def test_page_works_without_javascript(base: str, browser: Browser) -> None:
+    page = open_page(browser, base + PAGES["roi-by-repository"], script=False)
+    page.get_by_label("Provider").select_option("openai")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**/repositories?provider=openai")
+    assert not page.get_by_role("button", name="Copy link").is_visible()
+    page.get_by_text("Figures of the chart").click()
+    assert page.get_by_role("rowheader", name="27 Oct").is_visible()
+    page.get_by_role("link", name="Linked").click()
+    page.wait_for_url("**/repositories?provider=openai&sort=linked")
+    assert page.locator("th[aria-sort=descending]").inner_text() == "Linked"
+    page.context.close()
+
+
+def test_theme_switch_outlives_the_page(base: str, browser: Browser) -> None:
+    page = open_page(browser, base + PAGES["runs"])
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("button", name="Theme: light").click()
+    assert page.evaluate(background) != light
+    page.reload()
+    assert page.get_by_role("button", name="Theme: dark").is_visible()
+    assert page.evaluate(background) != light
+    page.context.close()
+
+
+def test_slash_focuses_the_search(base: str, browser: Browser) -> None:
+    page = open_page(browser, base + PAGES["runs"])
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.name") == "prompt"
+    page.context.close()

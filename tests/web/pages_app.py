@@ -1,0 +1,162 @@
+"""A plain Flask application that serves every page from fixtures, under the policy of the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from flask import Flask, Response, render_template
+
+from costlens.domain.errors import NotFound
+from costlens.domain.roi import RoiReport
+from costlens.web.templating import set_up_templates
+from costlens.web.ui.lists import (
+    Applied,
+    EvidenceLine,
+    PullRow,
+    PullsPage,
+    RunDetail,
+    RunRow,
+    RunsPage,
+    TokenLine,
+    render_pulls,
+    render_run,
+    render_runs,
+)
+from costlens.web.ui.nav import Nav
+from costlens.web.ui.roi import RoiFilters, roi_blueprint
+from tests.web.roi_fixture import TEAMS, roi_report
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
+NAV = Nav(
+    organization="Acme",
+    slug="acme",
+    base_url="http://127.0.0.1:8787",
+    teams=tuple((id, name) for name, id in TEAMS.items()),
+    providers=("anthropic", "openai"),
+    user="alice@example.com",
+    sign_out_url="/sign-out",
+)
+RUN = RunRow(
+    id="run_01kak3x7v9",
+    occurred_at=NOW - timedelta(minutes=4),
+    provider="anthropic",
+    model="claude-sonnet-4.6",
+    prompt="review-v2",
+    repository="checkout-api",
+    team="Payments",
+    person="alice",
+    tokens=148_204,
+    latency_ms=41_812,
+    success=True,
+    cost=251_306_400,
+    estimated=False,
+    state="counted",
+    target="checkout-api #482",
+    target_url="https://github.com/example/checkout-api/pull/482",
+)
+RUNS = RunsPage(
+    rows=(
+        RUN,
+        replace(RUN, id="run_2", cost=4_200_000, estimated=True, state="pending", target=None, target_url=None),
+        replace(RUN, id="run_3", cost=None, success=False, state="unlinked", person=None, repository=None, target=None),
+    ),
+    total_runs=1_204,
+    total_cost=1_056_250_000_000,
+    unpriced_runs=1,
+    query={"repository": "2", "period": "7d"},
+    applied=(Applied("Repository", "checkout-api", "/app/acme/runs?period=7d"),),
+    range="17 – 23 Nov 2026 · UTC",
+    next_url="/app/acme/runs?period=7d&repository=2&before=run_3",
+)
+DETAIL = RunDetail(
+    run=RUN,
+    lines=(
+        TokenLine("Input, not cached", 12_204, 3_000_000, 36_612_000),
+        TokenLine("Cache read", 120_000, 300_000, 36_000_000),
+        TokenLine("Output", 16_000, 11_168_400, 178_694_400),
+    ),
+    price_facts=(("Price source", "genai-prices"), ("Tier", "standard")),
+    facts=(("Session", "b2d90e71"), ("Branch", "fix/capture-retry")),
+    evidence=(
+        EvidenceLine(
+            "checkout-api #482",
+            "https://github.com/example/checkout-api/pull/482",
+            "counted",
+            "same branch, same author, 18 minutes before the commit",
+            "B1",
+            900,
+        ),
+    ),
+    unlinked_reason=None,
+    raw='{\n  "id": "run_01kak3x7v9"\n}',
+)
+PULL = PullRow(
+    number=482,
+    title="Retry idempotent captures after gateway timeouts",
+    repository="checkout-api",
+    url="https://github.com/example/checkout-api/pull/482",
+    author="alice",
+    outcome="merged",
+    created_at=NOW - timedelta(days=3),
+    ended_at=NOW - timedelta(hours=5),
+    runs=37,
+    runs_url="/app/acme/runs?pull=482",
+    cost=12_410_000_000,
+    cycle_hours=21.4,
+)
+PULLS = PullsPage(
+    rows=(PULL, replace(PULL, number=479, title="Rename capture states", outcome="open", ended_at=None, cycle_hours=None)),
+    total_pulls=84,
+    total_cost=726_600_000_000,
+    any_known=True,
+    applied=(Applied("Outcome", "merged", "/app/acme/pulls"),),
+    range="27 Oct – 23 Nov 2026 · UTC",
+)
+
+
+def report_of(organization: str, scope: str, filters: RoiFilters) -> RoiReport:
+    """The report of each made-up organization: as usual, with every warning at once, or new."""
+    report = roi_report(scope)
+    if organization == "acme":
+        return report
+    if organization == "new":
+        return replace(report, data_through=None)
+    if organization == "poor":
+        spend = replace(report.total.spend, unpriced_runs=3, suggested=4_000 * 10**9)
+        total = replace(report.total, spend=spend, break_even_minutes=None, required_hours=None)
+        return replace(report, organization="Poor & Co", hourly_cost_cents=None, total=total, exact_share=0.97)
+    raise NotFound("no such organization")
+
+
+def pages_app(report: Callable[[str, str, RoiFilters], RoiReport] = report_of) -> Flask:
+    """The application; every answer carries the content security policy of the real one."""
+    app = Flask("costlens", root_path=str(ROOT / "costlens"), template_folder=str(ROOT / "templates"))
+    set_up_templates(app)
+    app.register_blueprint(roi_blueprint(lambda slug, scope, filters: (report(slug, scope, filters), replace(NAV, slug=slug))))
+    pages: dict[str, Callable[[], str]] = {
+        "/app/acme/runs": lambda: render_runs(RUNS, NAV, now=NOW),
+        "/app/acme/runs/run_01kak3x7v9": lambda: render_run(DETAIL, NAV),
+        "/app/acme/pulls": lambda: render_pulls(PULLS, NAV, now=NOW),
+        "/app/new/runs": lambda: render_runs(replace(RUNS, rows=(), applied=(), unpriced_runs=0, next_url=None), NAV),
+        "/app/new/pulls": lambda: render_pulls(replace(PULLS, rows=(), applied=(), any_known=False), NAV),
+        "/sign-in": lambda: render_template("sign_in/index.html", nav=None, page=None),
+        "/sign-in/expired": lambda: render_template("sign_in/expired.html", nav=None, page=None),
+    }
+    for path, view in pages.items():
+        app.add_url_rule(path, path, view)
+
+    @app.errorhandler(NotFound)
+    def not_found(error: NotFound) -> tuple[str, int]:
+        page = render_template("errors/error.html", nav=None, status=404, title="Not found", message=error.message)
+        return page, 404
+
+    @app.after_request
+    def policy(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = "default-src 'self'"
+        return response
+
+    return app
