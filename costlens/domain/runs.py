@@ -105,9 +105,9 @@ class RunInput:
     source: str = "api"
 
 
-def is_code(environment: str | None, key_purpose: str | None) -> bool:
+def is_code(environment: str | None) -> bool:
     """Whether a run is development work: production and staging traffic is not."""
-    return environment not in NOT_CODE_ENVIRONMENTS and key_purpose not in NOT_CODE_ENVIRONMENTS
+    return environment not in NOT_CODE_ENVIRONMENTS
 
 
 def prompt_version(prompt_id: str | None) -> str | None:

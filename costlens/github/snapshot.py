@@ -16,7 +16,7 @@ from costlens.domain.errors import InvalidInput
 from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record, RepositoryRecord
 from costlens.domain.names import identities_of, repository_name
 
-_Id = Annotated[int, msgspec.Meta(ge=1, lt=1 << 63)]
+_Id = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
 

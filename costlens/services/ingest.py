@@ -155,7 +155,8 @@ class _Batch:
         repository = self.repositories.get(run.repository) if run.repository else None
         person = self.people.get(run.actor) if run.actor else self._own_person()
         team = self.key.team_id or self.person_teams.get(person or 0) or self.repository_teams.get(repository or 0)
-        code = is_code(run.environment, self.key.purpose)
+        environment = run.environment or self.key.purpose
+        code = is_code(environment)
         row: dict[str, Any] = {
             "id": _ids.take(to_millis(self.now)),
             "organization_id": self.organization_id,
@@ -174,7 +175,7 @@ class _Batch:
             "model": run.model,
             "prompt_id": run.prompt_id,
             "prompt_version": prompt_version(run.prompt_id),
-            "environment": run.environment,
+            "environment": environment,
             "tool": run.tool,
             "tags": dict(run.tags) if run.tags else None,
             "code": code,

@@ -19,10 +19,10 @@ from costlens.store.engine import Store
 from costlens.store.github import find_pull
 from costlens.store.identity import find_repositories
 from costlens.store.organizations import Organization, price_overrides
-from costlens.store.runs import RunFilter
+from costlens.store.runs import RunFilter, RunTotals
 from costlens.store.tables import USAGE_COLUMNS
 
-__all__ = ["Page", "RunDetails", "bounds", "decide", "page_of_links", "page_of_runs", "run_details"]
+__all__ = ["Page", "RunDetails", "bounds", "decide", "page_of_links", "page_of_runs", "run_details", "totals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,12 @@ def page_of_runs(
     with store.read() as tx:
         rows = run_store.list_runs(tx, organization.id, where, limit=limit + 1, before=before)
     return Page(rows[:limit], len(rows) > limit)
+
+
+def totals(store: Store, organization_id: int, where: RunFilter) -> RunTotals:
+    """Count and cost of all runs of a filter, on all pages."""
+    with store.read() as tx:
+        return run_store.total_runs(tx, organization_id, where)
 
 
 def page_of_links(

@@ -12,7 +12,7 @@ from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Recor
 from costlens.domain.links import Outcome
 from costlens.domain.names import Identity
 from costlens.domain.reverts import PullState, reverted
-from costlens.domain.trailers import Trailers, ai_signal, read_trailers
+from costlens.domain.trailers import Trailers, ai_signal, body_trailers, commit_trailers
 from costlens.store import github as github_store
 from costlens.store.engine import Store, Tx
 from costlens.store.identity import person_ids, repository_ids
@@ -83,7 +83,9 @@ def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetim
         if _save_repository(tx, organization_id, ids[name], mine, at):
             done.changed.add(ids[name])
     done.pulls += sum(isinstance(record, PullRecord) for record in page)
-    done.commits += sum(isinstance(record, CommitRecord) for record in page)
+    done.commits += sum(
+        len(record.commits) if isinstance(record, PullRecord) else isinstance(record, CommitRecord) for record in page
+    )
 
 
 def _repository_of(record: RepositoryRecord | CommitRecord | PullRecord) -> str:
@@ -172,14 +174,24 @@ def _pull_row(pull: PullRecord, people: dict[tuple[Identity, ...], int]) -> dict
 
 def _signal(pull: PullRecord) -> str | None:
     """The first visible sign of AI in a pull request. None: none seen, which proves nothing."""
-    own = ai_signal(message=pull.body or "", author=pull.author, labels=pull.labels, head_ref=pull.head_ref)
-    return own or next(
-        (
-            sign
-            for commit in pull.commits
-            if (sign := ai_signal(message=commit.message, author=commit.author, labels=(), head_ref=None))
-        ),
-        None,
+    signs = (
+        _sign(pull.body or "", pull.author, pull.labels, pull.head_ref),
+        *(_sign(commit.message, commit.author) for commit in pull.commits),
+    )
+    return next((sign for sign in signs if sign), None)
+
+
+def _sign(
+    message: str, author: tuple[Identity, ...], labels: tuple[str, ...] = (), head_ref: str | None = None
+) -> str | None:
+    who = {identity.kind: identity.value for identity in author}
+    return ai_signal(
+        message,
+        author_login=who.get("login"),
+        author_email=who.get("email"),
+        author_id=int(who["github_id"]) if "github_id" in who else None,
+        labels=labels,
+        head_ref=head_ref,
     )
 
 
@@ -191,9 +203,9 @@ def _state(merged_at: datetime | None, closed_at: datetime | None) -> Outcome:
 
 def _mentions(commits: Sequence[CommitRecord], pulls: Sequence[PullRecord]) -> Iterator[tuple[str, str, str]]:
     for commit in commits:
-        yield from _named(read_trailers(commit.message), commit.sha)
+        yield from _named(commit_trailers(commit.message), commit.sha)
     for pull in pulls:
-        yield from _named(read_trailers(pull.body or "", anywhere=True), f"#{pull.number}")
+        yield from _named(body_trailers(pull.body), f"#{pull.number}")
 
 
 def _named(trailers: Trailers, source: str) -> Iterator[tuple[str, str, str]]:
@@ -204,6 +216,7 @@ def _named(trailers: Trailers, source: str) -> Iterator[tuple[str, str, str]]:
 
 def _settle_outcomes(tx: Tx, organization_id: int, repository_id: int) -> None:
     """Merged, open, abandoned or reverted, by all that the repository tells now."""
+    name = github_store.repository_name(tx, organization_id, repository_id)
     rows = github_store.closed_pulls(tx, organization_id, repository_id)
     commits = github_store.revert_messages(tx, organization_id, repository_id)
     undone = reverted(
@@ -212,6 +225,7 @@ def _settle_outcomes(tx: Tx, organization_id: int, repository_id: int) -> None:
             for row in rows
         ],
         [(row.sha, row.message, row.committed_at) for row in commits],
+        repository=name.lower(),
     )
     changes = []
     for row in rows:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, distinct, func, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 
 from costlens.domain.links import CommitFact, PullFact, RepositoryFacts, RunFact
 from costlens.domain.runs import read_id, show_id
-from costlens.domain.trailers import read_trailers
+from costlens.domain.trailers import body_trailers, commit_trailers
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
@@ -51,7 +51,7 @@ def repository_facts(tx: Tx, organization_id: int, repository_id: int) -> Reposi
 
 
 def _commit(row: Row[Any]) -> CommitFact:
-    trailers = read_trailers(row.message)
+    trailers = commit_trailers(row.message)
     return CommitFact(
         sha=row.sha,
         person_id=row.person_id,
@@ -66,7 +66,7 @@ def _commit(row: Row[Any]) -> CommitFact:
 
 
 def _pull(row: Row[Any], commits: tuple[CommitFact, ...]) -> PullFact:
-    trailers = read_trailers(row.body or "", anywhere=True)
+    trailers = body_trailers(row.body)
     return PullFact(
         id=row.id,
         number=row.number,
@@ -138,7 +138,9 @@ def runs_to_link(
     else:
         mine.append(run.repository_id.is_(None))
     if only_waiting:
-        sessions = select(distinct(run.session_id)).where(*mine, run.linked_at.is_(None), run.session_id.is_not(None))
+        sessions = (
+            select(run.session_id).where(*mine, run.linked_at.is_(None), run.session_id.is_not(None)).distinct()
+        )
         mine.append(or_(run.linked_at.is_(None), run.session_id.in_(sessions)))
     rows = list(tx.execute(select(*_RUN_COLUMNS).where(*mine)))
     if repository_id:
@@ -148,7 +150,7 @@ def runs_to_link(
 
 
 def _named_here(tx: Tx, organization_id: int, repository_id: int) -> list[Row[Any]]:
-    """Runs of no repository that this one's trailers name by id or session."""
+    """Runs of no repository that this one's trailers name by id or session, or a person has put here."""
     rows = tx.execute(
         select(t.mentions.c.kind, t.mentions.c.value).where(
             t.mentions.c.organization_id == organization_id, t.mentions.c.repository_id == repository_id
@@ -157,6 +159,14 @@ def _named_here(tx: Tx, organization_id: int, repository_id: int) -> list[Row[An
     names = sorted({row.value for row in rows if row.kind == "run"})
     sessions = sorted({row.value for row in rows if row.kind == "session"})
     ids = [number for name in names if (number := read_id("run", name)) is not None]
+    decided = tx.scalars(
+        select(t.link_decisions.c.run_id)
+        .join(t.pull_requests, t.pull_requests.c.id == t.link_decisions.c.pull_request_id)
+        .where(
+            t.link_decisions.c.organization_id == organization_id, t.pull_requests.c.repository_id == repository_id
+        )
+    )
+    ids += list(decided)
     run = t.runs.c
     homeless = (run.organization_id == organization_id, run.repository_id.is_(None), run.code.is_(True))
     found: dict[int, Row[Any]] = {}
@@ -168,13 +178,15 @@ def _named_here(tx: Tx, organization_id: int, repository_id: int) -> list[Row[An
 
 
 def _named_anywhere(tx: Tx, organization_id: int) -> set[Any]:
-    """Ids, request ids and sessions that any repository's trailers name."""
+    """Ids, request ids and sessions that any repository's trailers name, and runs that a person has put somewhere."""
     rows = tx.execute(
         select(t.mentions.c.kind, t.mentions.c.value).where(
             t.mentions.c.organization_id == organization_id, t.mentions.c.kind.in_(("run", "session"))
         )
     )
-    names: set[Any] = set()
+    names: set[Any] = set(
+        tx.scalars(select(t.link_decisions.c.run_id).where(t.link_decisions.c.organization_id == organization_id))
+    )
     for row in rows:
         names.add(row.value)
         if row.kind == "run" and (number := read_id("run", row.value)) is not None:
@@ -189,7 +201,7 @@ def waiting_repositories(tx: Tx, received_before: datetime) -> list[tuple[int, i
     """
     run = t.runs.c
     unseen = tx.execute(
-        select(distinct(run.organization_id), func.coalesce(run.repository_id, 0)).where(
+        select(run.organization_id, func.coalesce(run.repository_id, 0)).distinct().where(
             run.linked_at.is_(None), run.code.is_(True), run.received_at < received_before
         )
     )
@@ -205,7 +217,7 @@ def overdue_repositories(tx: Tx, before: datetime) -> list[tuple[int, int]]:
     """(organization, repository) with runs that are still pending though older than a pull request may take."""
     run = t.runs.c
     rows = tx.execute(
-        select(distinct(run.organization_id), func.coalesce(run.repository_id, 0)).where(
+        select(run.organization_id, func.coalesce(run.repository_id, 0)).distinct().where(
             run.link_state == "pending", run.occurred_at < before
         )
     )

@@ -15,6 +15,17 @@ from costlens.store.upsert import keep_first
 Values = dict[str, Any]
 
 
+def repository_name(tx: Tx, organization_id: int, repository_id: int) -> str:
+    repository = t.repositories.c
+    return str(
+        tx.scalar(
+            select(repository.name).where(
+                repository.organization_id == organization_id, repository.id == repository_id
+            )
+        )
+    )
+
+
 def save_repository(tx: Tx, organization_id: int, repository_id: int, values: Values) -> bool:
     """Sets what the source tells (None keeps the stored); answers whether anything changed."""
     told = {name: value for name, value in values.items() if value is not None}
@@ -182,3 +193,9 @@ def find_pull(tx: Tx, organization_id: int, repository_id: int, number: int) -> 
         pull.organization_id == organization_id, pull.repository_id == repository_id, pull.number == number
     )
     return tx.scalar(query)
+
+
+def any_pulls(tx: Tx, organization_id: int) -> bool:
+    """Whether the organization has pull requests at all."""
+    query = select(t.pull_requests.c.id).where(t.pull_requests.c.organization_id == organization_id).limit(1)
+    return tx.scalar(query) is not None

@@ -94,7 +94,65 @@ class RunFilter:
 def list_runs(
     tx: Tx, organization_id: int, where: RunFilter, *, limit: int, before: tuple[datetime, int] | None = None
 ) -> Sequence[Row[Any]]:
-    """Newest first, with the repository's name; `before` is the (occurred_at, id) of the last row of a page."""
+    """Newest first, with the names of repository and team, and where it counts; `before` is the (occurred_at, id)
+    of the last row of a page.
+    """
+    run = t.runs.c
+    conditions = _conditions(organization_id, where)
+    if before is not None:
+        at, last = before
+        conditions.append(or_(run.occurred_at < at, and_(run.occurred_at == at, run.id < last)))
+    query = (
+        select(
+            t.runs,
+            t.repositories.c.name.label("repository"),
+            t.teams.c.name.label("team"),
+            _target().label("target_number"),
+        )
+        .outerjoin(t.repositories, t.repositories.c.id == run.repository_id)
+        .outerjoin(t.teams, t.teams.c.id == run.team_id)
+        .where(*conditions)
+        .order_by(run.occurred_at.desc(), run.id.desc())
+        .limit(limit)
+    )
+    return tx.execute(query).all()
+
+
+def _target() -> Any:
+    """Number of the first pull request that a run counts for."""
+    return (
+        select(func.min(t.pull_requests.c.number))
+        .join(t.links, t.links.c.pull_request_id == t.pull_requests.c.id)
+        .where(
+            t.links.c.organization_id == t.runs.c.organization_id,
+            t.links.c.run_id == t.runs.c.id,
+            t.links.c.state == "counted",
+            t.links.c.valid_to.is_(None),
+        )
+        .correlate(t.runs)
+        .scalar_subquery()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    runs: int
+    cost_nanos: int
+    unpriced: int
+
+
+def total_runs(tx: Tx, organization_id: int, where: RunFilter) -> RunTotals:
+    """Count and cost of all runs of a filter."""
+    cost = t.runs.c.cost_nanos
+    row = tx.execute(
+        select(func.count(), func.coalesce(func.sum(cost), 0), func.count(cost)).where(
+            *_conditions(organization_id, where)
+        )
+    ).one()
+    return RunTotals(row[0], int(row[1]), row[0] - row[2])
+
+
+def _conditions(organization_id: int, where: RunFilter) -> list[Any]:
     run = t.runs.c
     conditions: list[Any] = [run.organization_id == organization_id]
     for column, value in (
@@ -126,18 +184,7 @@ def list_runs(
             t.links.c.valid_to.is_(None),
         )
         conditions.append(run.id.in_(linked))
-    if before is not None:
-        at, last = before
-        conditions.append(or_(run.occurred_at < at, and_(run.occurred_at == at, run.id < last)))
-    query = (
-        select(t.runs, t.repositories.c.name.label("repository"), t.teams.c.name.label("team"))
-        .outerjoin(t.repositories, t.repositories.c.id == run.repository_id)
-        .outerjoin(t.teams, t.teams.c.id == run.team_id)
-        .where(*conditions)
-        .order_by(run.occurred_at.desc(), run.id.desc())
-        .limit(limit)
-    )
-    return tx.execute(query).all()
+    return conditions
 
 
 def count_received(tx: Tx, organization_id: int, since: datetime, until: datetime) -> int:

@@ -49,13 +49,13 @@ def list_runs() -> Response:
     organization = require_key("read").organization
     limit = params.number("limit", 100, 1, 1_000)
     page = run_service.page_of_runs(
-        context().store, organization, run_filter(organization), limit=limit, before=_cursor(params.text("cursor"))
+        context().store, organization, run_filter(organization), limit=limit, before=read_cursor(params.text("cursor"))
     )
     last = page.rows[-1] if page.more else None
     return json_answer(
         {
             "runs": [run_object(row) for row in page.rows],
-            "nextCursor": _show_cursor(last.occurred_at, last.id) if last else None,
+            "nextCursor": show_cursor(last) if last else None,
         }
     )
 
@@ -218,11 +218,12 @@ def _number(text: str) -> int:
     return read_id("run", text) or 0
 
 
-def _show_cursor(at: datetime, run_id: int) -> str:
-    return base64.urlsafe_b64encode(f"{to_millis(at)}.{run_id}".encode()).decode().rstrip("=")
+def show_cursor(row: Any) -> str:
+    """Where the page after this run begins."""
+    return base64.urlsafe_b64encode(f"{to_millis(row.occurred_at)}.{row.id}".encode()).decode().rstrip("=")
 
 
-def _cursor(text: str | None) -> tuple[datetime, int] | None:
+def read_cursor(text: str | None) -> tuple[datetime, int] | None:
     if text is None:
         return None
     try:
