@@ -246,3 +246,17 @@ def repositories_of(tx: Tx, organization_id: int) -> Iterable[Row[Any]]:
     return tx.execute(
         select(t.repositories).where(t.repositories.c.organization_id == organization_id).order_by(t.repositories.c.name)
     ).all()
+
+
+def count_unseen(tx: Tx, organization_id: int) -> int:
+    """Runs that the linker has not seen, and repositories whose facts are newer than their links."""
+    run, repository = t.runs.c, t.repositories.c
+    unseen = tx.scalar(
+        select(func.count()).where(run.organization_id == organization_id, run.linked_at.is_(None), run.code.is_(True))
+    )
+    behind = tx.scalar(
+        select(func.count()).where(
+            repository.organization_id == organization_id, repository.facts_version != repository.linked_version
+        )
+    )
+    return int(unseen or 0) + int(behind or 0)
