@@ -184,6 +184,12 @@ def test_filters_apply_to_every_figure(store: Store, filters: Filters, code: flo
     assert (total.spend.code / DOLLAR, total.merged, total.linked_cost / DOLLAR) == (code, merged, linked)
 
 
+def test_filters_apply_to_shares_and_people(store: Store) -> None:
+    report = roi_report(store, ACME, "repository", window=WEEK, filters=Filters(team_id=0))
+
+    assert (report.priced_share, report.exact_share, report.contributors) == (0, 0, 0)
+
+
 def test_a_team_filter_brings_the_teams_hourly_cost(store: Store) -> None:
     report = roi_report(store, ACME, "repository", window=WEEK, filters=Filters(team_id=PAYMENTS))
 
@@ -207,6 +213,7 @@ def test_another_organization_sees_only_its_own(store: Store) -> None:
     pulls = pull_request_report(store, CHARLIES, window=window)
 
     assert theirs.total.spend.code == 2000 * DOLLAR
+    assert theirs.total.spend.merged == 1000 * DOLLAR  # the other 1000 name a pull request that is not theirs
     assert theirs.total.merged == 1  # Acme's web#1 is not theirs, whatever their ledger says
     assert "acme" not in json.dumps(roi_json(theirs)).lower()
     assert [row.repository for row in pulls.rows] == ["charlie/secret"]
@@ -267,13 +274,12 @@ def test_the_listed_pull_requests_are_those_that_the_figures_count(store: Store,
 def test_pages_join_without_gap_or_repeat(store: Store) -> None:
     whole = pull_request_report(store, ACME, window=WEEK).rows
     seen, cursor = [], None
-    while True:
+    for _ in whole:
         page = pull_request_report(store, ACME, window=WEEK, cursor=cursor, limit=1)
         seen += page.rows
         cursor = page.next_cursor
-        if cursor is None:
-            break
 
+    assert cursor is None
     assert tuple(seen) == whole  # api#2 and web#3 were created at the same instant
 
 
