@@ -46,10 +46,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     for prefix in ("", "/api"):
         for module in (integrations, analytics, runs, roi, health):
             routes: Blueprint = module.blueprint()
-            routes.name += prefix.replace("/", "_")
+            routes.name = f"api{prefix.replace('/', '_')}_{routes.name}"
             app.register_blueprint(routes, url_prefix=prefix or None)
     app.register_blueprint(accounts.blueprint())
     app.register_blueprint(pages.blueprint())
+    app.register_blueprint(pages.roi_pages())
     app.after_request(_request_id)
     return app
 

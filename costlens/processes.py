@@ -165,6 +165,7 @@ def queue_command(settings: Settings) -> tuple[str, ...]:
         "save": "",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
+        "logfile": str(folder / "valkey.log"),
     }
     return (str(binary), *(part for name, value in options.items() for part in (f"--{name}", value)))
 

@@ -41,7 +41,7 @@ def demo(host: str, port: int, data: Path | None, until: datetime | None, days: 
     Its runs are sent to POST /integrations/batch, its pull requests are imported from a snapshot, and a worker links
     them. A second call replaces it.
     """
-    settings = settings_for(data)
+    settings = settings_for(data, host, port)
     now = datetime.now(UTC)
     last = until.date() if until else now.date()
     made = generate(last, days=days, now=now if last >= now.date() else None)

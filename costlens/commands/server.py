@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from granian import Granian
 from granian.constants import Interfaces
+from granian.log import LogLevels
 from redis import Redis
 from rq import Queue, Worker
 from rq.cron import CronScheduler
@@ -31,10 +32,11 @@ data_option = click.option(
 )
 
 
-def settings_for(data: Path | None) -> Settings:
-    """Settings with the data folder of the command line, for this process and its children."""
+def settings_for(data: Path | None, host: str, port: int) -> Settings:
+    """Settings with what the command line says, for this process and its children."""
     if data is not None:
         os.environ["COSTLENS_DATA"] = str(data.expanduser().absolute())
+    os.environ.setdefault("COSTLENS_BASE_URL", f"http://{host}:{port}")
     return load_settings()
 
 
@@ -59,7 +61,7 @@ def up(host: str, port: int, data: Path | None) -> None:
 
     The queue is an embedded Valkey in the data folder, or the server of REDIS_URL. Ctrl-C stops all in order.
     """
-    settings = settings_for(data)
+    settings = settings_for(data, host, port)
     group = start_group(settings, host, port)
     click.echo(f"CostLens is at {group.url}, its data in {settings.data}")
     store = Store(settings.database_url)
@@ -89,7 +91,7 @@ def web(host: str, port: int) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=10,
         websockets=False,
-        log_level="warning",
+        log_level=LogLevels.error,
     ).serve()
 
 

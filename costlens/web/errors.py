@@ -35,6 +35,8 @@ _HTTP = {
     415: ("unsupported_media_type", "Send the body as application/json"),
 }
 
+_TITLES = {403: "Not allowed", 404: "Nothing here", 500: "Something failed", 503: "Busy, try again in a moment"}
+
 _log = logging.getLogger(__name__)
 
 
@@ -87,7 +89,8 @@ def _unexpected(error: Exception) -> Response:
 
 def _answer(status: int, body: dict[str, Any]) -> Response:
     if _wants_page():
-        page = render_template("errors/error.html", status=status, message=body["error"], request_id=body["requestId"])
+        title = _TITLES.get(status, "This did not work")
+        page = render_template("errors/error.html", status=status, title=title, body=body, nav=None)
         return Response(page, status, mimetype="text/html")
     response = Response(msgspec.json.encode(body), status, mimetype="application/json")
     if "retryAfter" in body:

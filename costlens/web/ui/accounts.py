@@ -28,6 +28,11 @@ def blueprint() -> Blueprint:
     return routes
 
 
+def page(template: str, **values: object) -> str:
+    """A page outside any organization."""
+    return render_template(template, nav=None, page=None, **values)
+
+
 def home() -> Response:
     """The first page of the signed-in user's first organization."""
     if not current_user.is_authenticated:
@@ -39,13 +44,13 @@ def home() -> Response:
 
 
 def sign_in() -> str:
-    return render_template("sign_in/index.html")
+    return page("sign_in/index.html")
 
 
 def use_link(token: str) -> Response | tuple[str, int]:
     user = organizations.use_sign_in_link(context().store, token)
     if user is None:
-        return render_template("sign_in/expired.html"), 410
+        return page("sign_in/expired.html"), 410
     return _start_session(user)
 
 
@@ -86,7 +91,7 @@ def _check_set_up(token: str) -> None:
 
 def set_up_form(token: str) -> str:
     _check_set_up(token)
-    return render_template("sign_in/set_up.html", token=token, error=None, values={})
+    return page("sign_in/set_up.html", token=token, error=None, values={})
 
 
 def set_up(token: str) -> str | tuple[str, int]:
@@ -103,10 +108,10 @@ def set_up(token: str) -> str | tuple[str, int]:
             timezone=values["timezone"] or "UTC",
         )
     except CostLensError as error:
-        return render_template("sign_in/set_up.html", token=token, error=error, values=values), 400
+        return page("sign_in/set_up.html", token=token, error=error, values=values), 400
     user = organizations.use_sign_in_link(context().store, created.sign_in_token)
     if user is not None:
         _start_session(user)
-    return render_template(
+    return page(
         "sign_in/ready.html", organization=created.organization, key=created.api_key, base_url=settings.base_url
     )

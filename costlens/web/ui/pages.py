@@ -39,7 +39,7 @@ from costlens.web.ui.lists import (
     render_runs,
 )
 from costlens.web.ui.nav import Nav, page_url
-from costlens.web.ui.roi import RoiFilters, roi_routes
+from costlens.web.ui.roi import RoiFilters, roi_blueprint
 
 PAGE = 100
 _STATES = ("counted", "suggested", "pending", "unlinked", "not_code")
@@ -55,10 +55,16 @@ _OUTCOMES: Mapping[str, tuple[str, ...]] = {
 def blueprint() -> Blueprint:
     routes = Blueprint("pages", __name__, url_prefix="/app/<slug>")
     routes.before_request(_signed_in)
-    roi_routes(routes, load_roi)
     routes.get("/runs")(runs_page)
     routes.get("/runs/<run_id>")(run_page)
     routes.get("/pulls")(pulls_page)
+    return routes
+
+
+def roi_pages() -> Blueprint:
+    """The ROI pages, filled with this server's data."""
+    routes = roi_blueprint(load_roi)
+    routes.before_request(_signed_in)
     return routes
 
 
@@ -194,9 +200,16 @@ def _run_row(row: Any, target: str | None = None) -> RunRow:
         cost=row.cost_nanos,
         estimated=row.usage_quality != "exact",
         state=row.link_state,
-        target=target or row.target,
+        target=target or _short_target(row),
         target_url=None,
     )
+
+
+def _short_target(row: Any) -> str | None:
+    if row.target_number is None:
+        return None
+    name = (row.repository or "").rpartition("/")[2]
+    return f"{name} #{row.target_number}".strip()
 
 
 _CLASSES = {
