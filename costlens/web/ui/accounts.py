@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
-from flask_login import current_user, login_user, logout_user
+from flask_login import login_user, logout_user
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.wrappers import Response
 
@@ -13,7 +13,7 @@ from costlens.config import Settings
 from costlens.domain.errors import CostLensError, NotFound
 from costlens.services import organizations
 from costlens.store.organizations import User
-from costlens.web.auth import SignedIn, current_organizations
+from costlens.web.auth import SignedIn, current_account, current_organizations
 from costlens.web.context import context
 
 
@@ -35,7 +35,7 @@ def page(template: str, **values: object) -> str:
 
 def home() -> Response:
     """The first page of the signed-in user's first organization."""
-    if not current_user.is_authenticated:
+    if current_account() is None:
         return redirect(url_for("accounts.sign_in"))
     found = current_organizations()
     if not found:
