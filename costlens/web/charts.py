@@ -43,7 +43,7 @@ def bars(report: RoiReport) -> tuple[Bar, ...]:
     # Whole weeks count back from the end, so only the first bar can be shorter.
     short = len(days) % 7
     starts = ([0] if short else []) + list(range(short, len(days), 7))
-    weeks = [days[start : end] for start, end in zip(starts, [*starts[1:], len(days)], strict=True)]
+    weeks = [days[start:end] for start, end in zip(starts, [*starts[1:], len(days)], strict=True)]
     return tuple(_bar(date_range(week[0].day, week[0].day + timedelta(days=len(week) - 1)), week) for week in weeks)
 
 

@@ -149,7 +149,9 @@ def test_first_load_weighs_little(base: str, browser: Browser) -> None:
     page.on("response", lambda answer: sizes.update({answer.url: len(gzip.compress(answer.body(), 6))}))
     page.goto(base + PAGES["roi-by-repository"], wait_until="networkidle")
     weight = sum(sizes.values())
-    (ARTIFACTS / "weight.txt").write_text("\n".join(f"{size:7} {url}" for url, size in sizes.items()) + f"\n{weight:7} sum\n")
+    (ARTIFACTS / "weight.txt").write_text(
+        "\n".join(f"{size:7} {url}" for url, size in sizes.items()) + f"\n{weight:7} sum\n"
+    )
     assert len(sizes) >= 5
     assert weight <= 130 * 1024
     context.close()

@@ -109,7 +109,10 @@ PULL = PullRow(
     cycle_hours=21.4,
 )
 PULLS = PullsPage(
-    rows=(PULL, replace(PULL, number=479, title="Rename capture states", outcome="open", ended_at=None, cycle_hours=None)),
+    rows=(
+        PULL,
+        replace(PULL, number=479, title="Rename capture states", outcome="open", ended_at=None, cycle_hours=None),
+    ),
     total_pulls=84,
     total_cost=726_600_000_000,
     any_known=True,
@@ -139,7 +142,9 @@ def pages_app(report: Callable[[str, str, RoiFilters], RoiReport] = report_of) -
     """The application; every answer carries the content security policy of the real one."""
     app = Flask("costlens", root_path=str(ROOT / "costlens"), template_folder=str(ROOT / "templates"))
     set_up_templates(app)
-    app.register_blueprint(roi_blueprint(lambda slug, scope, filters: (report(slug, scope, filters), replace(NAV, slug=slug))))
+    app.register_blueprint(
+        roi_blueprint(lambda slug, scope, filters: (report(slug, scope, filters), replace(NAV, slug=slug)))
+    )
     pages: dict[str, Callable[[], str]] = {
         "/app/acme/runs": lambda: render_runs(RUNS, NAV, now=NOW),
         "/app/acme/runs/run_01kak3x7v9": lambda: render_run(DETAIL, NAV),

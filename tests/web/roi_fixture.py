@@ -76,7 +76,9 @@ def figures(spend: Spend, merged: int = 0, abandoned: int = 0, **known: object) 
 def trend(cost: int, seed: int) -> tuple[int, ...]:
     """28 days of `cost`, low at the weekend, with a ripple of its own."""
     days = [END - timedelta(days=27 - at) for at in range(28)]
-    return tuple(split(cost, [(3 if each.weekday() > 4 else 14) + (at * seed * 7 + seed) % 9 for at, each in enumerate(days)]))
+    return tuple(
+        split(cost, [(3 if each.weekday() > 4 else 14) + (at * seed * 7 + seed) % 9 for at, each in enumerate(days)])
+    )
 
 
 def repository_rows() -> list[RoiRow]:
@@ -85,11 +87,26 @@ def repository_rows() -> list[RoiRow]:
     suggested = split(TOTAL.suggested, outside)
     pending = split(TOTAL.pending, outside)
     not_code = split(TOTAL.not_code, [5, 9, 3, 1, 2, 2, 0, 0])
-    shares = {name: split(getattr(TOTAL, name), [each[3] for each in REPOSITORIES]) for name in ("open", "abandoned", "reverted")}
+    shares = {
+        name: split(getattr(TOTAL, name), [each[3] for each in REPOSITORIES])
+        for name in ("open", "abandoned", "reverted")
+    }
     rows = []
-    for at, (name, team, cost, counted, before, merged, abandoned, reverted, direct, median, p90, cycle, was) in enumerate(
-        REPOSITORIES
-    ):
+    for at, (
+        name,
+        team,
+        cost,
+        counted,
+        before,
+        merged,
+        abandoned,
+        reverted,
+        direct,
+        median,
+        p90,
+        cycle,
+        was,
+    ) in enumerate(REPOSITORIES):
         outcomes = {key: parts[at] for key, parts in shares.items()}
         spend = Spend(
             counted=counted * CENT,
