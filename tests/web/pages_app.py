@@ -131,7 +131,10 @@ def report_of(organization: str, scope: str, filters: RoiFilters) -> RoiReport:
     if organization == "poor":
         spend = replace(report.total.spend, unpriced_runs=3, suggested=4_000 * 10**9)
         total = replace(report.total, spend=spend, break_even_minutes=None, required_hours=None)
-        return replace(report, organization="Poor & Co", hourly_cost_cents=None, total=total, exact_share=0.97)
+        rows = tuple(replace(row, figures=replace(row.figures, break_even_minutes=None)) for row in report.rows)
+        return replace(
+            report, organization="Poor & Co", hourly_cost_cents=None, total=total, rows=rows, exact_share=0.97
+        )
     raise NotFound("no such organization")
 
 

@@ -177,7 +177,7 @@ def add(spends: Sequence[Spend]) -> Spend:
 def day_spends(window_days: int = 28) -> tuple[DaySpend, ...]:
     """The total's code spend by day; late days have more open work, as in life."""
     days = [END - timedelta(days=window_days - 1 - at) for at in range(window_days)]
-    busy = [(3 if each.weekday() > 4 else 18) + at * 5 % 7 for at, each in enumerate(days)]
+    busy = [2 + at % 2 if each.weekday() > 4 else 14 + at * 5 % 9 for at, each in enumerate(days)]
     busy[-1] = busy[-1] // 2  # today is partial
     late = [weight * (1 + at * at // 40) for at, weight in enumerate(busy)]
     early = [weight * (4 + (window_days - at) // 5) for at, weight in enumerate(busy)]
@@ -187,7 +187,7 @@ def day_spends(window_days: int = 28) -> tuple[DaySpend, ...]:
         split(TOTAL.open, late),
         split(TOTAL.abandoned + TOTAL.reverted, busy),
         split(TOTAL.suggested + TOTAL.pending + TOTAL.unlinked, busy),
-        split(PREVIOUS.code, [(3 if each.weekday() > 4 else 17) + at * 3 % 8 for at, each in enumerate(days)]),
+        split(PREVIOUS.code, [2 if each.weekday() > 4 else 14 + at * 3 % 8 for at, each in enumerate(days)]),
         strict=True,
     )
     return tuple(DaySpend(*column) for column in columns)
