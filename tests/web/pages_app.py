@@ -159,7 +159,7 @@ def pages_app(report: Callable[[str, str, RoiFilters], RoiReport] = report_of) -
 
     @app.errorhandler(NotFound)
     def not_found(error: NotFound) -> tuple[str, int]:
-        page = render_template("errors/error.html", nav=None, status=404, title="Not found", message=error.message)
+        page = render_template("errors/error.html", nav=None, status=404, title="Not found", body={"error": error.message})
         return page, 404
 
     @app.after_request

@@ -15,6 +15,7 @@ from costlens.services import organizations
 from costlens.store.organizations import User
 from costlens.web.auth import SignedIn, current_account, current_organizations
 from costlens.web.context import context
+from costlens.web.ui.nav import organization_url
 
 
 def blueprint() -> Blueprint:
@@ -40,7 +41,7 @@ def home() -> Response:
     found = current_organizations()
     if not found:
         raise NotFound("You are not a member of any organization")
-    return redirect(f"/app/{found[0].slug}/repositories")
+    return redirect(organization_url(found[0].slug))
 
 
 def sign_in() -> str:

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, render_template, request
 
 from costlens.domain.roi import Figures, RoiReport, RoiRow
+from costlens.services.report_formats import roi_csv
 from costlens.web import charts
-from costlens.web.exports import roi_csv
 from costlens.web.formats import date_range
 from costlens.web.ui.nav import Nav, page_url
 

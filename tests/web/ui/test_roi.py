@@ -202,9 +202,11 @@ def test_csv_has_the_unrounded_rows_of_the_page(client: FlaskClient) -> None:
     assert answer.mimetype == "text/csv"
     assert 'filename="roi-by-repository-2026-10-27-2026-11-23.csv"' in answer.headers["Content-Disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert len(rows) == 10
-    cost = [Decimal(row["code_cost_usd"]) for row in rows]
-    assert sum(cost[:-1]) == cost[-1] == Decimal("4732.78")
+    assert len(rows) == 12
+    assert [row["Repository"] for row in rows[-3:]] == ["Code", "Not code", "Total"]
+    *cost, code, not_code, total = [Decimal(row["Cost (USD)"]) for row in rows]
+    assert sum(cost) == code == Decimal("4732.78")
+    assert code + not_code == total
 
 
 def test_csv_does_not_hand_a_formula_to_a_spreadsheet() -> None:
