@@ -158,7 +158,8 @@ def pages_app(report: Callable[[str, str, RoiFilters], RoiReport] = report_of) -
 
     @app.errorhandler(NotFound)
     def not_found(error: NotFound) -> tuple[str, int]:
-        page = render_template("errors/error.html", nav=None, status=404, title="Not found", body={"error": error.message})
+        body = {"error": error.message}
+        page = render_template("errors/error.html", nav=None, status=404, title="Not found", body=body)
         return page, 404
 
     @app.after_request
