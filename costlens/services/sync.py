@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -50,24 +50,28 @@ def import_records(
 ) -> Imported:
     """Stores records; the same records again change nothing. `progress` is told the records of each stored page.
 
-    A page that cannot be stored leaves those before it in place: run the import again.
+    A page that cannot be stored leaves those before it in place, marked as changed: run the import again.
     """
     at = now or datetime.now(UTC)
     done = Imported()
     source = iter(records)
     while page := list(islice(source, PAGE)):
         with store.write() as tx:
-            _save_page(tx, organization_id, page, at, done)
+            saved = _save_page(tx, organization_id, page, at)
+            # With the page itself: an import that is cut off must not leave facts that the linker never looks at.
+            for repository_id in sorted(saved.changed):
+                github_store.bump_facts(tx, organization_id, repository_id, at)
+        done = done.plus(saved)
         if progress:
             progress(len(page))
-    for repository_id in sorted(done.changed):
+    for repository_id in sorted(done.repositories):
         with store.write() as tx:
             _settle_outcomes(tx, organization_id, repository_id)
-            github_store.bump_facts(tx, organization_id, repository_id, at)
     return done
 
 
-def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime, done: Imported) -> None:
+def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime) -> Imported:
+    done = Imported()
     people = [record for record in page if isinstance(record, PersonRecord)]
     persons = person_ids(tx, organization_id, [record.identities for record in people], at)
     for record in people:
@@ -86,6 +90,7 @@ def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetim
     done.commits += sum(
         len(record.commits) if isinstance(record, PullRecord) else isinstance(record, CommitRecord) for record in page
     )
+    return done
 
 
 def _repository_of(record: RepositoryRecord | CommitRecord | PullRecord) -> str:
@@ -126,14 +131,21 @@ def _save_repository(
 
 
 def _commits(records: Iterable[Record]) -> Iterator[CommitRecord]:
-    """Each commit once; of several with one sha, the one that tells the most files, with all branches."""
+    """Each commit once; of several with one sha, the one that tells the most, with the branches of all."""
     found: dict[str, CommitRecord] = {}
     for record in records:
         of_record = record.commits if isinstance(record, PullRecord) else (record,)
         for commit in of_record:
             if isinstance(commit, CommitRecord):
-                other = found.get(commit.sha)
-                found[commit.sha] = commit if other is None or len(commit.files) > len(other.files) else other
+                other = found.get(commit.sha, commit)
+                told = max(other, commit, key=lambda one: (len(one.files), len(one.message), bool(one.author)))
+                found[commit.sha] = replace(
+                    told,
+                    message=max(other.message, commit.message, key=len),
+                    committed_at=max(other.committed_at, commit.committed_at),
+                    author=told.author or other.author or commit.author,
+                    branches=tuple(dict.fromkeys((*other.branches, *commit.branches))),
+                )
     yield from found.values()
 
 
