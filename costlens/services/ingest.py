@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from costlens.domain.errors import Conflict, CostLensError, InvalidInput
-from costlens.domain.merging import merge_runs
+from costlens.domain.merging import AUTHORITY, merge_runs
 from costlens.domain.names import actor_identities
 from costlens.domain.pricing import Override, Price, price_run
 from costlens.domain.runs import FUTURE_TOLERANCE, RunIds, RunInput, content_hash, is_code, prompt_version
@@ -109,7 +109,10 @@ class _Batch:
             Override(row.provider, row.model, row.effective_from, row.alias_of, row.picos)
             for row in price_overrides(tx, organization)
         )
-        self.keys = find_keys(tx, organization, {key for run in runs for key in _keys_of(run)})
+        self.keys = find_keys(tx, organization, {key for run in runs for key in _own_keys(run)})
+        if repeated := [value for kind, value in self.keys if kind == "request"]:
+            told = {(_said_by(source), value) for source in AUTHORITY for value in repeated}
+            self.keys |= find_keys(tx, organization, told)
         self.stored = get_runs(tx, organization, {key.run_id for key in self.keys.values()}, lock=True)
 
     def _one(self, run: RunInput) -> Result:

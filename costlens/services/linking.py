@@ -59,7 +59,7 @@ def link_repository(
         )
         decisions = link_store.decisions(tx, organization_id)
     started = time.perf_counter()
-    seen = [fact_store.run_fact(row._mapping) for row in rows]
+    seen = [fact_store.run_fact(dict(row._mapping)) for row in rows]
     answers = link_runs(seen, facts, decisions, ruleset, at)
     seconds = time.perf_counter() - started
     looked_at = _LookedAt({run.id: run for run in seen}, _by_run(decisions))

@@ -65,7 +65,7 @@ def _mentions(tx: Tx, organization_id: int) -> dict[tuple[str, str | None], list
         .outerjoin(t.commits, and_(commit.repository_id == mention.repository_id, commit.sha == mention.source))
         .where(mention.organization_id == organization_id, mention.kind.in_(("run", "session")))
     )
-    found: dict[tuple[str, str | None], list[Row[Any]]] = defaultdict(list)
+    found: dict[tuple[str, str | None], list[Any]] = defaultdict(list)
     for row in rows:
         found[row.kind, row.value].append(row)
     return found
