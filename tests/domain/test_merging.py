@@ -12,8 +12,19 @@ from hypothesis import strategies as st
 from costlens.domain.merging import AUTHORITY, merge_runs
 
 USAGE = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "output_text", "output_reasoning")
-OWN = {"id": 1, "organization_id": 1, "received_at": 5, "link_state": "counted",
-       "unlinked_reason": None, "counted_nanos": 3, "linked_at": 6, "api_key_id": 2, "team_id": 4, "code": True, "environment": None}  # fmt: skip
+OWN = {
+    "id": 1,
+    "organization_id": 1,
+    "received_at": 5,
+    "link_state": "counted",
+    "unlinked_reason": None,
+    "counted_nanos": 3,
+    "linked_at": 6,
+    "api_key_id": 2,
+    "team_id": 4,
+    "code": True,
+    "environment": None,
+}
 MONEY = {"cost_nanos": 3, "list_cost_nanos": 3, "baseline_cost_nanos": None, "cost_status": "priced",
          "price_version": "p"}  # fmt: skip
 TOLD = {"person_id": None, "actor": None, "provider": "openai", "model": "m", "model_requested": None, "tool": None,
