@@ -16,6 +16,7 @@ from costlens.domain.trailers import Trailers, ai_signal, body_trailers, commit_
 from costlens.store import github as github_store
 from costlens.store.engine import Store, Tx
 from costlens.store.identity import person_ids, repository_ids
+from costlens.store.renames import follow_rename
 
 PAGE = 200  # records a transaction
 
@@ -79,12 +80,19 @@ def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetim
             person = persons[record.identities]
             github_store.set_person_facts(tx, organization_id, person, name=record.name, bot=record.bot)
     done.people += len(people)
+    renamed = [
+        record.name
+        for record in page
+        if isinstance(record, RepositoryRecord)
+        and record.github_id is not None
+        and follow_rename(tx, organization_id, record.github_id, record.name)
+    ]
     names = dict.fromkeys(_repository_of(record) for record in page if not isinstance(record, PersonRecord))
     ids = repository_ids(tx, organization_id, names, at)
     for name in names:
         mine = [record for record in page if not isinstance(record, PersonRecord) and _repository_of(record) == name]
         done.repositories.add(ids[name])
-        if _save_repository(tx, organization_id, ids[name], mine, at):
+        if _save_repository(tx, organization_id, ids[name], mine, at) or name in renamed:
             done.changed.add(ids[name])
     done.pulls += sum(isinstance(record, PullRecord) for record in page)
     done.commits += sum(

@@ -125,14 +125,15 @@ def test_people_and_repositories_of_one_batch(ledger: Ledger) -> None:
     ledger.send(
         a_run(actor="bob", repository="acme/web"),
         a_run(actor="Bob", repository="Acme/Web"),
+        a_run(actor="BOB", repository="ACME/web"),
         a_run(actor="7+bob@users.noreply.github.com", repository="acme/api"),
         a_run(actor="alice@example.com"),
     )
     rows = ledger.rows(t.runs)
-    assert len({row["person_id"] for row in rows[:3]}) == 1
-    assert rows[3]["person_id"] != rows[0]["person_id"]
-    assert rows[0]["repository_id"] == rows[1]["repository_id"] is not None
-    assert rows[2]["repository_id"] not in (None, rows[0]["repository_id"])
+    assert len({row["person_id"] for row in rows[:4]}) == 1
+    assert rows[4]["person_id"] != rows[0]["person_id"]
+    assert rows[0]["repository_id"] == rows[1]["repository_id"] == rows[2]["repository_id"] is not None
+    assert rows[3]["repository_id"] not in (None, rows[0]["repository_id"])
 
 
 def test_a_personal_key_stands_for_its_member(ledger: Ledger) -> None:

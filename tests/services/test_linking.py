@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from costlens.domain.errors import NotFound
+from costlens.domain.errors import Conflict, NotFound
 from costlens.domain.github import PersonRecord, PullRecord, RepositoryRecord
 from costlens.domain.names import identities_of
 from costlens.services import linking
@@ -367,6 +367,29 @@ def test_the_same_facts_again_change_nothing(ledger: Ledger) -> None:
     assert commit["branches"] == ["feature/1", "feature/2"]
     assert (commit["files"], commit["message"]) == (["a.py", "b.py"], "Change\n\nlonger")
     assert commit["person_id"] is not None
+
+
+def test_a_renamed_repository_keeps_its_runs(ledger: Ledger) -> None:
+    load(ledger, RepositoryRecord("acme/old", 5, "main"), replace(a_pull(1, COMMIT), repository="acme/old"))
+    early = ledger.send_one(a_run(repository="acme/old", pr_number=1))
+    late = ledger.send_one(a_run(repository="acme/web", pr_number=1))  # before GitHub told of the new name
+    settle(ledger)
+    assert ledger.row(late.id).link_state == "pending"
+    records = [RepositoryRecord("acme/web", 5, "main"), a_pull(1, COMMIT)]
+    load(ledger, *records)
+    settle(ledger)
+    assert [row["name"] for row in ledger.rows(t.repositories)] == ["acme/web"]
+    assert ledger.repository("acme/old") == ledger.repository("acme/web")
+    assert now_linked(ledger) == {run.id: [(1, "X2", "counted")] for run in (early, late)}
+    assert load(ledger, *records) == set()
+
+
+def test_one_name_for_two_repositories_of_github_is_refused(ledger: Ledger) -> None:
+    load(ledger, RepositoryRecord("acme/old", 5, "main"), RepositoryRecord("acme/web", 6, "main"))
+    before = ledger.dump()
+    with pytest.raises(Conflict):
+        load(ledger, RepositoryRecord("acme/web", 5, "main"))
+    assert ledger.dump() == before
 
 
 def test_an_import_that_is_cut_off_is_linked_all_the_same(ledger: Ledger) -> None:
