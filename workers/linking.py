@@ -16,8 +16,10 @@ def link_repository(organization_id: int, repository_id: int) -> dict[str, int]:
     if job is None:
         raise RuntimeError("link_repository runs as a job")
     name = f"costlens:link:{organization_id}:{repository_id}"
-    with opened() as (store, _), job.connection.lock(name, timeout=LOCK_SECONDS, blocking_timeout=LOCK_SECONDS):
+    with opened() as (store, queue), job.connection.lock(name, timeout=LOCK_SECONDS, blocking_timeout=LOCK_SECONDS):
         done = linking.link_repository(store, organization_id, repository_id)
+        for other in sorted(done.elsewhere):
+            queue.link_soon(organization_id, other)
     return {"runs": done.runs, "changed": done.changed}
 
 

@@ -10,10 +10,11 @@ from costlens.domain.errors import InvalidInput
 
 _REMOTE = re.compile(
     r"""^(?:
-        (?:https?|ssh|git)://(?:[^@/\s]+@)?[^/\s:]+(?::\d+)?/   # https://host/, ssh://git@host:22/
-      | [^@/\s]+@[^:/\s]+:                                      # git@host:
+        (?:https?|(?:git\+)?ssh|git)://(?:[^@/\s]+@)?[^/\s:]+(?::\d+)?/   # https://host/, ssh://git@host:22/
+      | [^@/\s]+@[^:/\s]+:                                                # git@host:
+      | github\.com[/:]                                                   # as people write it
     )""",
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,
 )
 _OWNER_NAME = re.compile(r"^[\w.-]+(?:/[\w.-]+)+$")
 _NOREPLY = re.compile(r"^(?:(\d+)\+)?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\[bot\])?)@users\.noreply\.[a-z0-9.-]+$")
@@ -22,7 +23,7 @@ _NOREPLY = re.compile(r"^(?:(\d+)\+)?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\[bot\])
 def repository_name(text: str) -> str:
     """`owner/name` of a name or of any remote URL. Raises InvalidInput (field `repo`)."""
     name = _REMOTE.sub("", text.strip()).strip("/").removesuffix(".git")
-    if len(name) > 200 or not _OWNER_NAME.match(name):
+    if len(name) > 200 or not _OWNER_NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
         raise InvalidInput(f"repo must be owner/name or a remote URL, not {text[:80]!r}", field="repo")
     return name
 
@@ -60,7 +61,7 @@ def actor_identities(actor: str) -> tuple[Identity, ...]:
 def slug(name: str) -> str:
     """`Acme Tools` → `acme-tools`. Raises InvalidInput (field `name`) when nothing is left."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    text = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60]
+    text = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].rstrip("-")
     if not text:
         raise InvalidInput("a name needs at least one letter or digit", field="name")
     return text

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from costlens.domain.errors import Conflict, CostLensError, InvalidInput
-from costlens.domain.merging import merge_runs
+from costlens.domain.merging import AUTHORITY, merge_runs
 from costlens.domain.names import actor_identities
 from costlens.domain.pricing import Override, Price, price_run
 from costlens.domain.runs import FUTURE_TOLERANCE, RunIds, RunInput, content_hash, is_code, prompt_version
 from costlens.store import links as link_store
 from costlens.store.engine import Store, Tx
-from costlens.store.identity import person_ids, person_teams, repository_ids, repository_teams
+from costlens.store.identity import member_person, person_ids, person_teams, repository_ids, repository_teams
 from costlens.store.organizations import KeyRow, price_overrides, touch_key
 from costlens.store.rollups import Change
 from costlens.store.runs import Key, StoredKey, change_run, find_keys, get_runs, insert_runs, usage_of
@@ -92,9 +92,12 @@ class _Batch:
         names = {run.repository for run in runs if run.repository}
         self.repositories = repository_ids(tx, organization, names, self.now) if names else {}
         actors = {run.actor: actor_identities(run.actor) for run in runs if run.actor}
-        people = person_ids(tx, organization, actors.values(), self.now) if actors else {}
+        own = actor_identities(self.key.member_email) if self.key.member_email else ()
+        people = person_ids(tx, organization, [*actors.values(), own], self.now)
         self.people = {actor: people.get(identities) for actor, identities in actors.items()}
-        everyone = {person for person in (*self.people.values(), self._own_person()) if person}
+        # Asked after the people above were made or merged: the key was read before this transaction.
+        self.own_person = member_person(tx, organization, self.key.member_id) if self.key.member_id else None
+        everyone = {person for person in (*self.people.values(), self.own_person) if person}
         self.person_teams = person_teams(tx, organization, everyone) if everyone and not self.key.team_id else {}
         self.repository_teams = (
             repository_teams(tx, organization, set(self.repositories.values()))
@@ -105,39 +108,40 @@ class _Batch:
             Override(row.provider, row.model, row.effective_from, row.alias_of, row.picos)
             for row in price_overrides(tx, organization)
         )
-        self.keys = find_keys(tx, organization, {key for run in runs for key in _keys_of(run)})
-        self.stored = get_runs(tx, organization, {key.run_id for key in self.keys.values()})
-
-    def _own_person(self) -> int | None:
-        """The person of a personal key, made from the member's e-mail when not yet known."""
-        if self.key.person_id is not None or self.key.member_email is None:
-            return self.key.person_id
-        identities = actor_identities(self.key.member_email)
-        return person_ids(self.tx, self.organization_id, [identities], self.now)[identities]
+        self.keys = find_keys(tx, organization, {key for run in runs for key in _own_keys(run)})
+        if repeated := [value for kind, value in self.keys if kind == "request"]:
+            told = {(_said_by(source), value) for source in AUTHORITY for value in repeated}
+            self.keys |= find_keys(tx, organization, told)
+        self.stored = get_runs(tx, organization, {key.run_id for key in self.keys.values()}, lock=True)
 
     def _one(self, run: RunInput) -> Result:
         digest = content_hash(run)
-        found = [(kind, self.keys[kind, value]) for kind, value in _keys_of(run) if (kind, value) in self.keys]
-        for kind, stored in found:
+        for kind, value in _keys_of(run):
+            stored = self.keys.get((kind, value))
+            if stored is None:
+                continue
             first = self.rows.get(stored.run_id) or self.stored[stored.run_id]
-            same_source = kind == "client" or first["source"] == run.source
-            if same_source and stored.content_hash != digest:
+            known = kind != "request" or first["source"] == run.source
+            if known and stored.content_hash != digest:
                 field = "id" if kind == "client" else "requestId"
                 return Conflict(f"{field} was sent before with another provider, model or tokens", field=field)
-            self._remember(run, digest, stored.run_id)
-            if same_source:
-                return Accepted(first, new=False)
-            return Accepted(self._merge(first, run), new=False)
+            if not known:
+                # From now on each of the two is compared with what it said itself.
+                if stored.content_hash is not None:
+                    self._remember([(_said_by(first["source"]), value)], stored.content_hash, stored.run_id)
+                self._remember([(_said_by(run.source), value)], digest, stored.run_id)
+            self._remember(_own_keys(run), digest, stored.run_id)
+            return Accepted(first if known else self._merge(first, run), new=False)
         row = self._row(run)
         self.rows[row["id"]] = row
         self.change.add_run(row)
         self.change.add_ledger(row, ())
         self.waiting.add(row["repository_id"] or 0)
-        self._remember(run, digest, row["id"])
+        self._remember(_own_keys(run), digest, row["id"])
         return Accepted(row, new=True)
 
-    def _remember(self, run: RunInput, digest: bytes, run_id: int) -> None:
-        for kind, value in _keys_of(run):
+    def _remember(self, keys: Sequence[Key], digest: bytes, run_id: int) -> None:
+        for kind, value in keys:
             if (kind, value) not in self.keys:
                 self.keys[kind, value] = StoredKey(run_id, digest)
                 self.key_rows.append(
@@ -152,7 +156,7 @@ class _Batch:
 
     def _row(self, run: RunInput) -> dict[str, Any]:
         repository = self.repositories.get(run.repository) if run.repository else None
-        person = self.people.get(run.actor) if run.actor else self._own_person()
+        person = self.people.get(run.actor) if run.actor else self.own_person
         team = self.key.team_id or self.person_teams.get(person or 0) or self.repository_teams.get(repository or 0)
         environment = run.environment or self.key.purpose
         code = is_code(environment)
@@ -263,8 +267,21 @@ class _Batch:
             _touched[self.key.id] = self.now
 
 
-def _keys_of(run: RunInput) -> list[Key]:
-    """The keys that a run is known by; the kind comes from the field, never from how the value looks."""
+def _own_keys(run: RunInput) -> list[Key]:
+    """The keys that a run brings; the kind comes from the field, never from how the value looks."""
     return [
         (kind, value) for kind, value in (("client", run.client_id), ("request", run.request_id)) if value is not None
     ]
+
+
+def _keys_of(run: RunInput) -> list[Key]:
+    """The keys that a run is known by, in the order in which they are asked."""
+    keys = _own_keys(run)
+    if run.request_id is not None:
+        keys.insert(-1, (_said_by(run.source), run.request_id))
+    return keys
+
+
+def _said_by(source: str) -> str:
+    """The kind of a request id of which several sources told, for what this one said."""
+    return f"request.{source}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from costlens.domain.errors import NotFound
 from costlens.domain.linking import RULESET_V1, link_runs, split
-from costlens.domain.links import Link, LinkState, ManualDecision, RepositoryFacts, Ruleset, RunLinks
+from costlens.domain.links import Link, LinkState, ManualDecision, RepositoryFacts, Ruleset, RunFact, RunLinks
 from costlens.store import facts as fact_store
 from costlens.store import links as link_store
 from costlens.store.engine import Store, Tx
@@ -29,6 +29,7 @@ class Pass:
     runs: int
     changed: int
     link_seconds: float  # the pure part
+    elsewhere: frozenset[int] = frozenset()  # repositories whose trailers name waiting runs: a pass of theirs is due
 
 
 def link_repository(
@@ -50,7 +51,7 @@ def link_repository(
     with store.read() as tx:
         version, linked_version = fact_store.facts_versions(tx, organization_id, repository_id)
         everything = full or version != linked_version
-        rows = fact_store.runs_to_link(tx, organization_id, repository_id, only_waiting=not everything)
+        rows, elsewhere = fact_store.runs_to_link(tx, organization_id, repository_id, only_waiting=not everything)
         facts = (
             fact_store.repository_facts(tx, organization_id, repository_id)
             if repository_id and rows
@@ -58,22 +59,45 @@ def link_repository(
         )
         decisions = link_store.decisions(tx, organization_id)
     started = time.perf_counter()
-    answers = link_runs([fact_store.run_fact(row) for row in rows], facts, decisions, ruleset, at)
+    seen = [fact_store.run_fact(dict(row._mapping)) for row in rows]
+    answers = link_runs(seen, facts, decisions, ruleset, at)
     seconds = time.perf_counter() - started
+    looked_at = _LookedAt({run.id: run for run in seen}, _by_run(decisions))
     changed = 0
     for start in range(0, len(answers), WRITE_CHUNK):
         chunk = answers[start : start + WRITE_CHUNK]
-        changed += _write(store, organization_id, repository_id, chunk, ruleset, at)
+        changed += _write(store, organization_id, repository_id, chunk, looked_at, ruleset, at)
         if progress:
             progress(start + len(chunk), len(answers))
     if version != linked_version:
         with store.write() as tx:
             fact_store.set_linked_version(tx, organization_id, repository_id, version)
-    return Pass(len(answers), changed, seconds)
+    return Pass(len(answers), changed, seconds, elsewhere)
+
+
+@dataclass(frozen=True, slots=True)
+class _LookedAt:
+    """What the answers of a pass were made from; whatever changed meanwhile waits for the next pass."""
+
+    runs: Mapping[int, RunFact]
+    decisions: Mapping[int, Sequence[ManualDecision]]
+
+
+def _by_run(decisions: Sequence[ManualDecision]) -> dict[int, list[ManualDecision]]:
+    found: dict[int, list[ManualDecision]] = {}
+    for decision in decisions:
+        found.setdefault(decision.run_id, []).append(decision)
+    return found
 
 
 def _write(
-    store: Store, organization_id: int, repository_id: int, answers: Sequence[RunLinks], ruleset: Ruleset, at: datetime
+    store: Store,
+    organization_id: int,
+    repository_id: int,
+    answers: Sequence[RunLinks],
+    looked_at: _LookedAt,
+    ruleset: Ruleset,
+    at: datetime,
 ) -> int:
     """Writes what differs from the stored links of these runs; answers how many runs changed."""
     ids = [answer.run_id for answer in answers]
@@ -89,7 +113,14 @@ def _write(
         fresh: list[dict[str, Any]] = []
         ended: list[int] = []
         seen: list[int] = []
-        for answer, run, stored in _differences(tx, organization_id, answers, ids):
+        decided = _by_run(link_store.decisions(tx, organization_id, ids))
+        for answer, run, stored in _differences(tx, organization_id, answers, ids, lock=True):
+            if (
+                (run["repository_id"] or repository_id) != repository_id
+                or fact_store.run_fact(run) != looked_at.runs[answer.run_id]
+                or decided.get(answer.run_id, []) != looked_at.decisions.get(answer.run_id, [])
+            ):
+                continue  # whoever changed it put it before the linker again
             if _same(answer, run, stored):
                 seen.append(answer.run_id)
                 continue
@@ -119,10 +150,10 @@ def _write(
 
 
 def _differences(
-    tx: Tx, organization_id: int, answers: Sequence[RunLinks], ids: Sequence[int]
+    tx: Tx, organization_id: int, answers: Sequence[RunLinks], ids: Sequence[int], *, lock: bool = False
 ) -> list[tuple[RunLinks, dict[str, Any], list[dict[str, Any]]]]:
     """The answers that differ from what is stored, or whose run the linker had not seen, with run and links."""
-    runs = get_runs(tx, organization_id, ids)
+    runs = get_runs(tx, organization_id, ids, lock=lock)
     stored = link_store.current_links(tx, organization_id, ids)
     found = []
     for answer in answers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from costlens.domain.trailers import Trailers, ai_signal, body_trailers, commit_
 from costlens.store import github as github_store
 from costlens.store.engine import Store, Tx
 from costlens.store.identity import person_ids, repository_ids
+from costlens.store.renames import follow_rename
 
 PAGE = 200  # records a transaction
 
@@ -50,24 +51,28 @@ def import_records(
 ) -> Imported:
     """Stores records; the same records again change nothing. `progress` is told the records of each stored page.
 
-    A page that cannot be stored leaves those before it in place: run the import again.
+    A page that cannot be stored leaves those before it in place, marked as changed: run the import again.
     """
     at = now or datetime.now(UTC)
     done = Imported()
     source = iter(records)
     while page := list(islice(source, PAGE)):
         with store.write() as tx:
-            _save_page(tx, organization_id, page, at, done)
+            saved = _save_page(tx, organization_id, page, at)
+            # With the page itself: an import that is cut off must not leave facts that the linker never looks at.
+            for repository_id in sorted(saved.changed):
+                github_store.bump_facts(tx, organization_id, repository_id, at)
+        done = done.plus(saved)
         if progress:
             progress(len(page))
-    for repository_id in sorted(done.changed):
+    for repository_id in sorted(done.repositories):
         with store.write() as tx:
             _settle_outcomes(tx, organization_id, repository_id)
-            github_store.bump_facts(tx, organization_id, repository_id, at)
     return done
 
 
-def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime, done: Imported) -> None:
+def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime) -> Imported:
+    done = Imported()
     people = [record for record in page if isinstance(record, PersonRecord)]
     persons = person_ids(tx, organization_id, [record.identities for record in people], at)
     for record in people:
@@ -75,17 +80,25 @@ def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetim
             person = persons[record.identities]
             github_store.set_person_facts(tx, organization_id, person, name=record.name, bot=record.bot)
     done.people += len(people)
+    renamed = [
+        record.name
+        for record in page
+        if isinstance(record, RepositoryRecord)
+        and record.github_id is not None
+        and follow_rename(tx, organization_id, record.github_id, record.name)
+    ]
     names = dict.fromkeys(_repository_of(record) for record in page if not isinstance(record, PersonRecord))
     ids = repository_ids(tx, organization_id, names, at)
     for name in names:
         mine = [record for record in page if not isinstance(record, PersonRecord) and _repository_of(record) == name]
         done.repositories.add(ids[name])
-        if _save_repository(tx, organization_id, ids[name], mine, at):
+        if _save_repository(tx, organization_id, ids[name], mine, at) or name in renamed:
             done.changed.add(ids[name])
     done.pulls += sum(isinstance(record, PullRecord) for record in page)
     done.commits += sum(
         len(record.commits) if isinstance(record, PullRecord) else isinstance(record, CommitRecord) for record in page
     )
+    return done
 
 
 def _repository_of(record: RepositoryRecord | CommitRecord | PullRecord) -> str:
@@ -125,14 +138,21 @@ def _save_repository(
 
 
 def _commits(records: Iterable[Record]) -> Iterator[CommitRecord]:
-    """Each commit once; of several with one sha, the one that tells the most files, with all branches."""
+    """Each commit once; of several with one sha, the one that tells the most, with the branches of all."""
     found: dict[str, CommitRecord] = {}
     for record in records:
         of_record = record.commits if isinstance(record, PullRecord) else (record,)
         for commit in of_record:
             if isinstance(commit, CommitRecord):
-                other = found.get(commit.sha)
-                found[commit.sha] = commit if other is None or len(commit.files) > len(other.files) else other
+                other = found.get(commit.sha, commit)
+                told = max(other, commit, key=lambda one: (len(one.files), len(one.message), bool(one.author)))
+                found[commit.sha] = replace(
+                    told,
+                    message=max(other.message, commit.message, key=len),
+                    committed_at=max(other.committed_at, commit.committed_at),
+                    author=told.author or other.author or commit.author,
+                    branches=tuple(dict.fromkeys((*other.branches, *commit.branches))),
+                )
     yield from found.values()
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, or_, select, update
 
 from costlens.domain.links import CommitFact, PullFact, RepositoryFacts, RunFact
-from costlens.domain.runs import read_id, show_id
+from costlens.domain.runs import show_id
 from costlens.domain.trailers import body_trailers, commit_trailers
+from costlens.store import homeless
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
@@ -104,26 +105,30 @@ _RUN_COLUMNS = [
 ]
 
 
-def run_fact(row: Row[Any]) -> RunFact:
+def run_fact(row: Mapping[str, Any]) -> RunFact:
+    """What the linker may know of a stored run."""
     return RunFact(
-        id=row.id,
-        occurred_at=row.occurred_at,
-        person_id=row.person_id,
-        branch=row.branch,
-        session_id=row.session_id,
-        commit_sha=row.commit_sha,
-        commit_is_result=row.commit_role == "result",
-        pr_number=row.pr_number,
-        files=frozenset(row.files or ()),
-        keys=frozenset(key for key in (show_id("run", row.id), row.request_id, row.correlation_id) if key),
-        has_repository=row.repository_id is not None,
-        code=row.code,
+        id=row["id"],
+        occurred_at=row["occurred_at"],
+        person_id=row["person_id"],
+        branch=row["branch"],
+        session_id=row["session_id"],
+        commit_sha=row["commit_sha"],
+        commit_is_result=row["commit_role"] == "result",
+        pr_number=row["pr_number"],
+        files=frozenset(row["files"] or ()),
+        keys=frozenset(key for key in (show_id("run", row["id"]), row["request_id"], row["correlation_id"]) if key),
+        has_repository=row["repository_id"] is not None,
+        code=row["code"],
     )
 
 
-def runs_to_link(tx: Tx, organization_id: int, repository_id: int, *, only_waiting: bool) -> list[Row[Any]]:
+def runs_to_link(
+    tx: Tx, organization_id: int, repository_id: int, *, only_waiting: bool
+) -> tuple[list[Row[Any]], frozenset[int]]:
     """Runs of a repository (0: of none), and runs of no repository that a trailer here names.
 
+    Second, of repository 0: the repositories that must look at waiting runs instead, as their trailers name them.
     `only_waiting` takes the runs that the linker has not seen and all others of their sessions: a session's runs
     decide together, everything else is decided alone.
     """
@@ -138,29 +143,17 @@ def runs_to_link(tx: Tx, organization_id: int, repository_id: int, *, only_waiti
         mine.append(or_(run.linked_at.is_(None), run.session_id.in_(sessions)))
     rows = list(tx.execute(select(*_RUN_COLUMNS).where(*mine)))
     if repository_id:
-        return rows + _named_here(tx, organization_id, repository_id)
-    named = _named_anywhere(tx, organization_id)
-    return [row for row in rows if row.id not in named and row.session_id not in named and row.request_id not in named]
+        return rows + _named_here(tx, organization_id, repository_id), frozenset()
+    home = homeless.homes(tx, organization_id, rows)
+    elsewhere = frozenset(home[row.id] for row in rows if row.id in home and row.linked_at is None)
+    return [row for row in rows if row.id not in home], elsewhere
 
 
 def _named_here(tx: Tx, organization_id: int, repository_id: int) -> list[Row[Any]]:
     """Runs of no repository that this one's trailers name by id or session, or a person has put here."""
-    rows = tx.execute(
-        select(t.mentions.c.kind, t.mentions.c.value).where(
-            t.mentions.c.organization_id == organization_id, t.mentions.c.repository_id == repository_id
-        )
-    ).all()
-    names = sorted({row.value for row in rows if row.kind == "run"})
-    sessions = sorted({row.value for row in rows if row.kind == "session"})
-    ids = [number for name in names if (number := read_id("run", name)) is not None]
-    decided = tx.scalars(
-        select(t.link_decisions.c.run_id)
-        .join(t.pull_requests, t.pull_requests.c.id == t.link_decisions.c.pull_request_id)
-        .where(t.link_decisions.c.organization_id == organization_id, t.pull_requests.c.repository_id == repository_id)
-    )
-    ids += list(decided)
+    ids, names, sessions = homeless.names_of(tx, organization_id, repository_id)
     run = t.runs.c
-    homeless = (run.organization_id == organization_id, run.repository_id.is_(None), run.code.is_(True))
+    without = (run.organization_id == organization_id, run.repository_id.is_(None), run.code.is_(True))
     found: dict[int, Row[Any]] = {}
     for column, values in (
         (run.id, ids),
@@ -170,25 +163,9 @@ def _named_here(tx: Tx, organization_id: int, repository_id: int) -> list[Row[An
     ):
         for start in range(0, len(values), CHUNK):
             chunk: Sequence[Any] = values[start : start + CHUNK]
-            found.update({row.id: row for row in tx.execute(select(*_RUN_COLUMNS).where(*homeless, column.in_(chunk)))})
-    return list(found.values())
-
-
-def _named_anywhere(tx: Tx, organization_id: int) -> set[Any]:
-    """Ids, request ids and sessions that any repository's trailers name, and runs that a person has put somewhere."""
-    rows = tx.execute(
-        select(t.mentions.c.kind, t.mentions.c.value).where(
-            t.mentions.c.organization_id == organization_id, t.mentions.c.kind.in_(("run", "session"))
-        )
-    )
-    names: set[Any] = set(
-        tx.scalars(select(t.link_decisions.c.run_id).where(t.link_decisions.c.organization_id == organization_id))
-    )
-    for row in rows:
-        names.add(row.value)
-        if row.kind == "run" and (number := read_id("run", row.value)) is not None:
-            names.add(number)
-    return names
+            found.update({row.id: row for row in tx.execute(select(*_RUN_COLUMNS).where(*without, column.in_(chunk)))})
+    home = homeless.homes(tx, organization_id, list(found.values()))
+    return [row for row in found.values() if home.get(row.id) == repository_id]
 
 
 def waiting_repositories(tx: Tx, received_before: datetime) -> list[tuple[int, int]]:

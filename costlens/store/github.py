@@ -39,15 +39,21 @@ def save_repository(tx: Tx, organization_id: int, repository_id: int, values: Va
 def save_commits(
     tx: Tx, organization_id: int, repository_id: int, rows: Sequence[Values]
 ) -> tuple[dict[str, int], bool]:
-    """Id by sha of these commits, and whether anything changed. Branches are joined with the stored ones."""
+    """Id by sha of these commits, and whether anything changed.
+
+    A sha never changes its content, so what tells more stays: a commit that comes twice, by two pull requests or
+    from two sources, ends the same in any order.
+    """
     by_sha = {row["sha"]: row for row in rows}
     stored = _stored(tx, t.commits, t.commits.c.sha, repository_id, list(by_sha))
     changed = False
     for sha, old in stored.items():
         new = by_sha[sha]
         new["branches"] = sorted({*old.branches, *new["branches"]})
-        new["files"] = new["files"] or old.files
-        new["person_id"] = new["person_id"] or old.person_id
+        new["files"] = max(old.files, new["files"], key=len)
+        new["message"] = max(old.message, new["message"], key=len)
+        new["committed_at"] = max(old.committed_at, new["committed_at"])
+        new["person_id"] = old.person_id or new["person_id"]
         differing = {name: value for name, value in new.items() if old._mapping[name] != value}
         if differing:
             changed = True
@@ -79,7 +85,7 @@ def save_pulls(
     for number, old in stored.items():
         new = {name: value for name, value in by_number[number].items() if name != "outcome"}
         kept = ("body", "head_ref", "head_sha", "base_ref", "person_id", "first_commit_at", "additions", "deletions",
-                "changed_files", "merge_commit_sha")  # fmt: skip
+                "changed_files", "merge_commit_sha", "ai_signal")  # fmt: skip
         differing = {
             name: value
             for name, value in new.items()

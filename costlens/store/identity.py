@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from costlens.domain.names import Identity
 from costlens.store import tables as t
@@ -16,8 +17,9 @@ CHUNK = 400  # values in one IN list: SQLite takes 32,766 parameters, plans stay
 
 
 def repository_ids(tx: Tx, organization_id: int, names: Iterable[str], now: datetime) -> dict[str, int]:
-    """Repository id of each owner/name, in any letter case; unknown ones are made."""
-    wanted = {name.lower(): name for name in names}
+    """Repository id of each owner/name as spelled, and of its lower-case form; unknown ones are made."""
+    spelled = sorted(set(names))
+    wanted = {name.lower(): name for name in reversed(spelled)}
     found = find_repositories(tx, organization_id, wanted)
     for key in sorted(wanted.keys() - found.keys()):
         row = {"organization_id": organization_id, "name": wanted[key], "created_at": now}
@@ -25,7 +27,7 @@ def repository_ids(tx: Tx, organization_id: int, names: Iterable[str], now: date
         alias = {"organization_id": organization_id, "name": key, "repository_id": repository_id}
         tx.execute(insert(t.repository_aliases).values(alias))
         found[key] = repository_id
-    return {name: found[name.lower()] for name in wanted.values()} | found
+    return found | {name: found[name.lower()] for name in spelled}
 
 
 def find_repositories(tx: Tx, organization_id: int, names: Iterable[str]) -> dict[str, int]:
@@ -100,7 +102,17 @@ def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
     rows = [dict(row) for row in tx.execute(select(t.rollup_day).where(*mine)).mappings()]
     tx.execute(t.rollup_day.delete().where(*mine))
     add_to(tx, t.rollup_day, [row | {"person_id": keep} for row in rows], t.MEASURES)
-    tx.execute(t.people.delete().where(t.people.c.organization_id == organization_id, t.people.c.id == drop))
+    person = t.people.c
+    both = {
+        row.id: row
+        for row in tx.execute(
+            select(t.people).where(person.organization_id == organization_id, person.id.in_((keep, drop)))
+        )
+    }
+    if keep in both and drop in both:
+        name, bot = both[keep].name or both[drop].name, both[keep].bot or both[drop].bot
+        tx.execute(update(t.people).where(person.id == keep).values(name=name, bot=bot))
+    tx.execute(t.people.delete().where(person.organization_id == organization_id, person.id == drop))
     # The dropped person's runs and commits now link differently.
     tx.execute(
         update(t.repositories)
@@ -111,13 +123,39 @@ def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
 
 def person_teams(tx: Tx, organization_id: int, people: Iterable[int]) -> dict[int, int]:
     """Team of each person who is a member of one; of several, the oldest."""
+    person = _person_of_member()
     rows = tx.execute(
-        select(t.members.c.person_id, t.team_members.c.team_id)
+        select(person.label("person_id"), t.team_members.c.team_id)
+        .select_from(_members())
         .join(t.team_members, t.team_members.c.member_id == t.members.c.id)
-        .where(t.members.c.organization_id == organization_id, t.members.c.person_id.in_(list(people)))
+        .where(t.members.c.organization_id == organization_id, person.in_(list(people)))
         .order_by(t.team_members.c.team_id.desc())
     )
     return {row.person_id: row.team_id for row in rows}
+
+
+def member_person(tx: Tx, organization_id: int, member_id: int) -> int | None:
+    """Who a member is among the people that runs and commits name. None: neither have named them yet."""
+    return tx.scalar(
+        select(_person_of_member())
+        .select_from(_members())
+        .where(t.members.c.organization_id == organization_id, t.members.c.id == member_id)
+    )
+
+
+def _members() -> Any:
+    """Members with their account, and the identity that its e-mail address is, if known."""
+    identity = t.identities.c
+    mine = (
+        (identity.organization_id == t.members.c.organization_id)
+        & (identity.kind == "email")
+        & (identity.value == t.users.c.email)
+    )
+    return t.members.join(t.users, t.users.c.id == t.members.c.user_id).outerjoin(t.identities, mine)
+
+
+def _person_of_member() -> Any:
+    return func.coalesce(t.members.c.person_id, t.identities.c.person_id)
 
 
 def repository_teams(tx: Tx, organization_id: int, repositories: Iterable[int]) -> dict[int, int]:

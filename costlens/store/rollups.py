@@ -29,7 +29,7 @@ _KEYS = {
     table: tuple(column.name for column in table.primary_key.columns)
     for table in (t.rollup_15m, t.rollup_latency, t.rollup_day, t.rollup_links)
 }
-_LINK_MEASURES = ("runs", "priced_runs", "cost_nanos")
+LINK_MEASURES = ("runs", "priced_runs", "cost_nanos")
 
 
 def quarter(at: datetime) -> datetime:
@@ -51,7 +51,7 @@ class Change:
         self.quarters: dict[Key, Sums] = defaultdict(lambda: [0] * len(t.MEASURES))
         self.days: dict[Key, Sums] = defaultdict(lambda: [0] * len(t.MEASURES))
         self.latencies: dict[Key, Sums] = defaultdict(lambda: [0])
-        self.links: dict[Key, Sums] = defaultdict(lambda: [0] * len(_LINK_MEASURES))
+        self.links: dict[Key, Sums] = defaultdict(lambda: [0] * len(LINK_MEASURES))
 
     def day(self, run: Mapping[str, Any]) -> date:
         at: datetime = run["occurred_at"]
@@ -80,7 +80,7 @@ class Change:
             (t.rollup_15m, self.quarters, t.MEASURES),
             (t.rollup_latency, self.latencies, ("runs",)),
             (t.rollup_day, self.days, t.MEASURES),
-            (t.rollup_links, self.links, _LINK_MEASURES),
+            (t.rollup_links, self.links, LINK_MEASURES),
         ):
             names = _KEYS[table]
             rows = [

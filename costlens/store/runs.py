@@ -64,16 +64,21 @@ def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, A
     )
 
 
-def get_runs(tx: Tx, organization_id: int, run_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Whole rows by id; absent ones and another organization's are left out."""
-    wanted = list(run_ids)
+def get_runs(tx: Tx, organization_id: int, run_ids: Iterable[int], *, lock: bool = False) -> dict[int, dict[str, Any]]:
+    """Whole rows by id; absent ones and another organization's are left out.
+
+    `lock`: no other writer changes them before this transaction ends. Who moves sums by a run's difference needs it.
+    """
+    wanted = sorted(run_ids)  # locked in this order, so that two writers never wait for each other in a circle
     found: dict[int, dict[str, Any]] = {}
     for start in range(0, len(wanted), CHUNK):
-        rows = tx.execute(
-            select(t.runs).where(
-                t.runs.c.organization_id == organization_id, t.runs.c.id.in_(wanted[start : start + CHUNK])
-            )
+        query = (
+            select(t.runs)
+            .where(t.runs.c.organization_id == organization_id, t.runs.c.id.in_(wanted[start : start + CHUNK]))
+            .order_by(t.runs.c.id)
         )
+        # SQLite has one writer at a time and no such lock; SQLAlchemy leaves the words out there.
+        rows = tx.execute(query.with_for_update() if lock else query)
         found.update({row.id: dict(row._mapping) for row in rows})
     return found
 

@@ -320,7 +320,8 @@ run_keys = Table(
     "run_keys",
     metadata,
     Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", Text, primary_key=True),  # client, request, correlation, response, provider_request, span, line
+    # client, request, correlation, response, provider_request, span, line; request.<source>: what that source said
+    Column("kind", Text, primary_key=True),
     Column("value", Text, primary_key=True),
     Column("run_id", BigInteger, primary_key=False, nullable=False),
     Column("content_hash", LargeBinary),  # null: this kind does not compare content
