@@ -1,7 +1,7 @@
 """`costlens up`: queue, web, worker and scheduler as one group that starts and stops together.
 
 The queue starts first and stops last. A child that ends by itself is started again; when this process ends in any
-way, the children end too (Linux tells them, see `_end_with_parent`).
+way, the children end too (Linux tells them, see `end_with_parent`).
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Group:
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches this process alone, which stops the others in order
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent,
         )
         child.started, child.again_at = time.monotonic(), None
 
@@ -181,8 +181,10 @@ def check_port(host: str, port: int) -> None:
             raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
 
 
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent() -> None:
+    """Asks Linux to send this process SIGTERM when its parent ends, however it ends; does nothing elsewhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(children: Sequence[Child]) -> None:
