@@ -13,7 +13,7 @@ from rq import get_current_job
 from costlens.services import linking
 from workers.context import opened
 
-LOCK_SECONDS = 15  # renewed while the pass runs; so long a killed job stands in the way of the next
+LOCK_SECONDS = 10  # renewed while the pass runs; so long a killed job stands in the way of the next
 WAIT_SECONDS = 600
 
 
