@@ -23,13 +23,13 @@ def link_repository(organization_id: int, repository_id: int) -> dict[str, int]:
     if job is None:
         raise RuntimeError("link_repository runs as a job")
     name = f"costlens:link:{organization_id}:{repository_id}"
-    with opened() as (store, _), _alone(job.connection, name):
+    with opened() as (store, _), alone(job.connection, name):
         done = linking.link_repository(store, organization_id, repository_id)
     return {"runs": done.runs, "changed": done.changed}
 
 
 @contextmanager
-def _alone(connection: Redis, name: str) -> Iterator[None]:
+def alone(connection: Redis, name: str) -> Iterator[None]:
     """Holds the lock of this name as long as this process lives and works."""
     lock = connection.lock(name, timeout=LOCK_SECONDS, blocking_timeout=WAIT_SECONDS, thread_local=False)
     done = threading.Event()

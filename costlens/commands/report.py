@@ -48,6 +48,8 @@ def fetch(path: str, query: Mapping[str, str | None]) -> httpx.Response:
     key = os.environ.get("COSTLENS_API_KEY")
     if not key:
         raise click.ClickException("Set COSTLENS_API_KEY to a key that `costlens key create` prints")
+    if not key.isascii():
+        raise click.ClickException("COSTLENS_API_KEY holds characters that no key has")
     told = {name: value for name, value in query.items() if value is not None}
     try:
         answer = httpx.get(f"{url}{path}", params=told, headers={"Authorization": f"Bearer {key}"}, timeout=30)
