@@ -104,6 +104,7 @@ def _roi_row(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def pull_table(body: Mapping[str, Any]) -> str:
+    """The table of pull requests, in the order of the answer."""
     head = ("Pull request", "Cost", "Runs", "Outcome", "Cycle", "Title")
     rows = [
         (
@@ -121,6 +122,7 @@ def pull_table(body: Mapping[str, Any]) -> str:
 
 
 def dollars(amount: float | None) -> str:
+    """`$1,234.50`; a dash where nothing is known."""
     return "–" if amount is None else f"${amount:,.2f}"
 
 

@@ -124,6 +124,7 @@ def person_teams(tx: Tx, organization_id: int, people: Iterable[int]) -> dict[in
 
 
 def repository_teams(tx: Tx, organization_id: int, repositories: Iterable[int]) -> dict[int, int]:
+    """Team by repository, for those that have one."""
     column = t.repositories.c
     rows = tx.execute(
         select(column.id, column.team_id).where(
