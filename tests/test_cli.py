@@ -24,6 +24,11 @@ from tests.e2e.servers import ROOT, Server, a_run, environment, run, serving, wa
 
 pytestmark = pytest.mark.xdist_group("cli")  # they share a data folder and a server
 SERVER_PACKAGES = {"flask", "sqlalchemy", "rq", "redis", "granian", "alembic", "msgspec", "github", "werkzeug"}
+CSV_COLUMNS = {
+    "cost": "Cost (USD)",
+    "mergedPullRequests": "Merged PRs",
+    "directCostPerMerged": "Direct per merged PR (USD)",
+}
 AtHome = Callable[..., tuple[int, str]]
 KEY = re.compile(r"cl_[0-9a-f]{64}")
 
@@ -85,7 +90,9 @@ def at_home(data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 def test_every_command_has_help_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     commands = every_command()
-    assert {("up",), ("github", "import"), ("organization", "create"), ("report", "roi"), ("db", "check")} <= set(commands)
+    assert {("up",), ("github", "import"), ("organization", "create"), ("report", "roi"), ("db", "check")} <= set(
+        commands
+    )
     for words in commands:
         with pytest.raises(SystemExit) as ended:
             main([*words, "--help"])
@@ -157,8 +164,14 @@ def test_the_other_commands_work_without_a_terminal(data: Path, tmp_path: Path) 
         (("link", "--organization", "Nobody"), "No organization named 'Nobody'"),
         (("link", "--organization", "Acme", "--repo", "a/b"), "No repository named 'a/b'"),
         (("organization", "create", "Gamma", "--owner", "alice"), "'alice' is not an e-mail address"),
-        (("organization", "create", "ACME", "--owner", "bob@example.com"), "An organization named 'ACME' exists already"),
-        (("organization", "create", "G", "--owner", "a@example.com", "--timezone", "Mars"), "'Mars' is not a time zone"),
+        (
+            ("organization", "create", "ACME", "--owner", "bob@example.com"),
+            "An organization named 'ACME' exists already",
+        ),
+        (
+            ("organization", "create", "G", "--owner", "a@example.com", "--timezone", "Mars"),
+            "'Mars' is not a time zone",
+        ),
         (("organization", "create", " ", "--owner", "a@example.com"), "a name needs at least one letter or digit"),
         (("organization", "set", "Acme", "--hourly-cost", "much"), "Invalid value: 'much' is not an amount"),
         (("organization", "set", "Acme", "--hourly-cost", "-5"), "Invalid value: an hour costs more than 0"),
@@ -263,8 +276,8 @@ def test_report_says_the_same_as_table_json_and_csv(server: Server, tmp_path: Pa
     assert f"{body['total']['breakEvenMinutes']:.1f} minutes per merged pull request" in text
 
     (first, *_) = csv.DictReader(io.StringIO(report("--format", "csv")))
-    for name in ("cost", "mergedPullRequests", "directCostPerMerged"):
-        assert float(first[name]) == pytest.approx(row[name]), name
+    for name, column in CSV_COLUMNS.items():
+        assert float(first[column]) == pytest.approx(row[name]), name
 
     pulls = json.loads(report("--by", "pull-request", "--format", "json"))["pullRequests"]
     assert sum(pull["cost"] for pull in pulls) == pytest.approx(row["cost"])

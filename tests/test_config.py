@@ -93,7 +93,11 @@ def test_a_long_data_folder_gets_a_short_socket_of_its_own(tmp_path: Path) -> No
         ("COSTLENS_WEB_WORKERS", "two", "COSTLENS_WEB_WORKERS: 'two' is not a whole number"),
         ("COSTLENS_WEB_WORKERS", "²", "COSTLENS_WEB_WORKERS: '²' is not a whole number"),
         ("COSTLENS_MAX_BODY_BYTES", "-1", "COSTLENS_MAX_BODY_BYTES: '-1' is not a whole number"),
-        ("COSTLENS_SECRET_KEY_FILE", "/nonexistent", "COSTLENS_SECRET_KEY_FILE: cannot read /nonexistent: No such file"),
+        (
+            "COSTLENS_SECRET_KEY_FILE",
+            "/nonexistent",
+            "COSTLENS_SECRET_KEY_FILE: cannot read /nonexistent: No such file",
+        ),
         ("COSTLENS_SECRET_KEY_FILE", "/", "COSTLENS_SECRET_KEY_FILE: cannot read /: Is a directory"),
         ("COSTLENS_DATA", "/proc/none", "COSTLENS_DATA: cannot make the folder /proc/none: "),
         ("DATABASE_URL", "nonsense", "DATABASE_URL: "),

@@ -1,4 +1,4 @@
-"""kill -9 and a locked database under load: what was acknowledged is there once, and everything comes back by itself."""
+"""kill -9 and a locked database: what was acknowledged is there once, and everything comes back by itself."""
 
 from __future__ import annotations
 
