@@ -22,7 +22,6 @@ from costlens.cli import main
 from tests.e2e.facts import code_run, write_snapshot
 from tests.e2e.servers import ROOT, Server, a_run, environment, run, serving, wait_until
 
-pytestmark = pytest.mark.xdist_group("cli")  # they share a data folder and a server
 SERVER_PACKAGES = {"flask", "sqlalchemy", "rq", "redis", "granian", "alembic", "msgspec", "github", "werkzeug"}
 CSV_COLUMNS = {
     "cost": "Cost (USD)",

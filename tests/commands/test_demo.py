@@ -18,7 +18,6 @@ from costlens.store import organizations as org_store
 from costlens.store.engine import Store
 from tests.e2e.servers import Server, environment, free_port, run
 
-pytestmark = pytest.mark.xdist_group("demo")
 ARGUMENTS = ("demo", "--days", "14", "--no-serve")
 
 

@@ -19,8 +19,6 @@ import pytest
 from tests.e2e.facts import code_run, write_snapshot
 from tests.e2e.servers import Server, a_run, every_run, serving, wait_until
 
-pytestmark = pytest.mark.xdist_group("crash")
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

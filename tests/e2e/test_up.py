@@ -23,7 +23,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-@pytest.mark.xdist_group("up")
 def test_up_prints_a_set_up_link_that_opens_and_readyz_says_ready(server: Server) -> None:
     wait_until(lambda: SET_UP.search(server.log), 5, server.log)
     link = SET_UP.findall(server.log)[-1]
@@ -35,7 +34,6 @@ def test_up_prints_a_set_up_link_that_opens_and_readyz_says_ready(server: Server
     }
 
 
-@pytest.mark.xdist_group("up")
 def test_a_run_is_stored_then_linked_by_the_worker_after_an_import(server: Server, tmp_path: Path) -> None:
     with server.client(server.organization()) as client:
         answer = client.post("/integrations/run", json=a_run(**code_run(7, 1)))
@@ -53,7 +51,6 @@ def test_a_run_is_stored_then_linked_by_the_worker_after_an_import(server: Serve
     assert link["cost"] == answer.json()["run"]["cost"]
 
 
-@pytest.mark.xdist_group("up")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_everything_and_the_data_is_there_after_the_next_start(
     server: Server, how: signal.Signals, tmp_path: Path
@@ -76,7 +73,6 @@ def test_a_signal_stops_everything_and_the_data_is_there_after_the_next_start(
     assert server.check()
 
 
-@pytest.mark.xdist_group("up")
 def test_a_used_port_is_one_clear_line(server: Server, tmp_path: Path) -> None:
     done = run("up", "--port", str(server.port), "--data", str(tmp_path / "other"), env=server.environment)
     assert done.returncode == 1
@@ -86,7 +82,6 @@ def test_a_used_port_is_one_clear_line(server: Server, tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.xdist_group("up")
 def test_a_second_start_in_the_same_folder_is_refused_and_disturbs_nothing(server: Server) -> None:
     done = run("up", "--port", str(free_port()), "--data", str(server.data), env=server.environment)
     assert done.returncode == 1

@@ -28,8 +28,6 @@ from tests.e2e.facts import REPOSITORY, write_snapshot
 from tests.e2e.servers import environment, run, valkey, wait_until
 from workers import linking as jobs
 
-pytestmark = pytest.mark.xdist_group("jobs")
-
 
 @dataclass(slots=True)
 class Workplace:
