@@ -13,7 +13,7 @@ demo: .venv/server ## start it with the demo organization
 
 test: .venv/dev ## checks and all tests
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: .venv/dev ## style, types, import contracts, templates
 	$(BIN)/ruff check $(SOURCES)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+SECRET_LENGTH = 32  # the least
+
 
 class SettingsError(Exception):
     """A setting cannot be used; the message names it and says what it takes."""
@@ -82,9 +84,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raise SettingsError(f"COSTLENS_DEFAULT_PLAN: {plan!r} is not one of {', '.join(PLANS)}")
     return Settings(
         data=data,
-        database_url=_value(env, "DATABASE_URL") or f"sqlite:///{data / 'costlens.db'}",
+        database_url=_database_url(_value(env, "DATABASE_URL")) or f"sqlite:///{data / 'costlens.db'}",
         redis_url=_redis_url(_value(env, "REDIS_URL")),
-        secret_key=_value(env, "COSTLENS_SECRET_KEY") or _stored_secret(data / "secret-key"),
+        secret_key=_given_secret(_value(env, "COSTLENS_SECRET_KEY")) or _stored_secret(data / "secret-key"),
         base_url=base_url,
         default_plan=plan,
         web_workers=_number(env, "COSTLENS_WEB_WORKERS", default=1, low=1, high=64),
@@ -98,6 +100,8 @@ def _value(env: Mapping[str, str], name: str) -> str | None:
             return Path(path).read_text().strip()
         except OSError as error:
             raise SettingsError(f"{name}_FILE: cannot read {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{name}_FILE: cannot read {path}: it is not text") from error
     return env.get(name) or None
 
 
@@ -108,6 +112,18 @@ def _number(env: Mapping[str, str], name: str, *, default: int, low: int, high: 
     if not text.isdecimal() or not low <= int(text) <= high:
         raise SettingsError(f"{name}: {text!r} is not a whole number from {low} to {high}")
     return int(text)
+
+
+def _database_url(text: str | None) -> str | None:
+    if text is not None and not text.startswith(("sqlite:", "postgresql:", "postgresql+psycopg:")):
+        raise SettingsError(f"DATABASE_URL: {text!r} does not begin with sqlite: or postgresql:")
+    return text
+
+
+def _given_secret(text: str | None) -> str | None:
+    if text is not None and len(text) < SECRET_LENGTH:
+        raise SettingsError(f"COSTLENS_SECRET_KEY: fewer than {SECRET_LENGTH} characters are too easy to guess")
+    return text
 
 
 def _redis_url(text: str | None) -> str | None:
@@ -126,8 +142,10 @@ def _stored_secret(path: Path) -> str:
             os.link(draft, path)  # fails when another process was faster: its secret holds
         draft.unlink()
     secret = path.read_text().strip()
-    if len(secret) < 32:
-        raise SettingsError(f"COSTLENS_SECRET_KEY: {path} holds fewer than 32 characters; delete it to make a new one")
+    if len(secret) < SECRET_LENGTH:
+        raise SettingsError(
+            f"COSTLENS_SECRET_KEY: {path} holds fewer than {SECRET_LENGTH} characters; delete it to make a new one"
+        )
     return secret
 
 

@@ -1,7 +1,7 @@
 """`costlens up`: queue, web, worker and scheduler as one group that starts and stops together.
 
 The queue starts first and stops last. A child that ends by itself is started again; when this process ends in any
-way, the children end too (Linux tells them, see `_end_with_parent`).
+way, the children end too (Linux tells them, see `end_with_parent`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import IO
 
 import httpx
 from redis import Redis
 from redis.exceptions import RedisError
 
 from costlens.config import Settings, SettingsError
+
+if sys.platform != "win32":
+    import fcntl
 
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
@@ -55,6 +59,7 @@ class Group:
     environment: Mapping[str, str]
     children: list[Child] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+    claimed: IO[str] | None = None  # open as long as this group has its data folder for itself
 
     @property
     def url(self) -> str:
@@ -63,6 +68,7 @@ class Group:
     def start(self) -> None:
         """Starts everything and returns when the web answers. Raises SettingsError when it cannot."""
         check_port(self.host, self.port)
+        self.claimed = claim(self.settings)
         if self.settings.redis_url is None:
             self._add("queue", queue_command(self.settings))
         self._wait("the queue", self._queue_answers)
@@ -87,6 +93,8 @@ class Group:
         _end([child for child in self.children if child.name != "queue"])
         _end([child for child in self.children if child.name == "queue"])
         self.children.clear()
+        if self.claimed is not None:
+            self.claimed.close()
 
     def _add(self, name: str, command: Sequence[str]) -> None:
         child = Child(name, command)
@@ -99,7 +107,7 @@ class Group:
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches this process alone, which stops the others in order
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call into libc
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call into libc
         )
         child.started, child.again_at = time.monotonic(), None
 
@@ -170,6 +178,22 @@ def queue_command(settings: Settings) -> tuple[str, ...]:
     return (str(binary), *(part for name, value in options.items() for part in (f"--{name}", value)))
 
 
+def claim(settings: Settings) -> IO[str]:
+    """Keeps a second group out of the data folder, whose queue it would take over, while the answered file is open.
+
+    The lock ends with this process, however it ends. Raises SettingsError.
+    """
+    file = (settings.data / "up.lock").open("w")
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            text = f"Another `costlens up` works in {settings.data}; stop it, or choose another --data"
+            raise SettingsError(text) from error
+    return file
+
+
 def check_port(host: str, port: int) -> None:
     """Raises SettingsError when the address cannot be listened on."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -181,8 +205,10 @@ def check_port(host: str, port: int) -> None:
             raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
 
 
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent() -> None:
+    """Asks Linux to send this process SIGTERM when its parent ends, however it ends; does nothing elsewhere."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(children: Sequence[Child]) -> None:

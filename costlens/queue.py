@@ -40,9 +40,11 @@ class JobQueue:
         key, second = (organization_id, repository_id), int(time.time())
         if self._asked.get(key) == second:
             return True
-        self._asked[key] = second
         name = f"link-{organization_id}-{repository_id}-{second}"
-        return self._enqueue("workers.linking.link_repository", organization_id, repository_id, job_id=name)
+        asked = self._enqueue("workers.linking.link_repository", organization_id, repository_id, job_id=name)
+        if asked:
+            self._asked[key] = second
+        return asked
 
     def _enqueue(self, name: str, *args: object, job_id: str) -> bool:
         if time.monotonic() < self._away_until:

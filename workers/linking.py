@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import Redis
+from redis.exceptions import RedisError
 from rq import get_current_job
 
 from costlens.services import linking
 from workers.context import opened
 
-LOCK_SECONDS = 900
+LOCK_SECONDS = 10  # renewed while the pass runs; so long a killed job stands in the way of the next
+WAIT_SECONDS = 600
 
 
 def link_repository(organization_id: int, repository_id: int) -> dict[str, int]:
@@ -16,11 +23,34 @@ def link_repository(organization_id: int, repository_id: int) -> dict[str, int]:
     if job is None:
         raise RuntimeError("link_repository runs as a job")
     name = f"costlens:link:{organization_id}:{repository_id}"
-    with opened() as (store, queue), job.connection.lock(name, timeout=LOCK_SECONDS, blocking_timeout=LOCK_SECONDS):
+    with opened() as (store, queue), alone(job.connection, name):
         done = linking.link_repository(store, organization_id, repository_id)
         for other in sorted(done.elsewhere):
             queue.link_soon(organization_id, other)
     return {"runs": done.runs, "changed": done.changed}
+
+
+@contextmanager
+def alone(connection: Redis, name: str) -> Iterator[None]:
+    """Holds the lock of this name as long as this process lives and works."""
+    lock = connection.lock(name, timeout=LOCK_SECONDS, blocking_timeout=WAIT_SECONDS, thread_local=False)
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(LOCK_SECONDS / 3):
+            try:
+                lock.reacquire()
+            except RedisError:  # the queue is away; a lock it lost meanwhile shows at the end
+                continue
+
+    with lock:
+        renewer = threading.Thread(target=renew, daemon=True)
+        renewer.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewer.join()
 
 
 def sweep() -> int:

@@ -27,6 +27,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def open_store() -> tuple[Settings, Store]:
+    """Settings and the upgraded database of a command that works on data. Raises SettingsError, Unavailable."""
     settings = load_settings()
     store = Store(settings.database_url)
     upgrade(store)

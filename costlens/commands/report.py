@@ -48,6 +48,8 @@ def fetch(path: str, query: Mapping[str, str | None]) -> httpx.Response:
     key = os.environ.get("COSTLENS_API_KEY")
     if not key:
         raise click.ClickException("Set COSTLENS_API_KEY to a key that `costlens key create` prints")
+    if not key.isascii():
+        raise click.ClickException("COSTLENS_API_KEY holds characters that no key has")
     told = {name: value for name, value in query.items() if value is not None}
     try:
         answer = httpx.get(f"{url}{path}", params=told, headers={"Authorization": f"Bearer {key}"}, timeout=30)
@@ -113,6 +115,7 @@ def _roi_row(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def pull_table(body: Mapping[str, Any]) -> str:
+    """The table of pull requests, in the order of the answer."""
     head = ("Pull request", "Cost", "Runs", "Outcome", "Cycle", "Title")
     rows = [
         (

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import click
+from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -16,7 +17,8 @@ from rq import Queue, Worker
 from rq.cron import CronScheduler
 
 from costlens.config import Settings, load_settings
-from costlens.processes import Group, environment_for
+from costlens.factory import create_app
+from costlens.processes import Group, end_with_parent, environment_for
 from costlens.services.organizations import owner_exists
 from costlens.services.verify import verify
 from costlens.store.engine import Store
@@ -30,6 +32,9 @@ port_option = click.option("--port", default=8787, show_default=True, type=click
 data_option = click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder.  [default: COSTLENS_DATA or ./var]"
 )
+
+WORKER_TTL = 25  # seconds; RQ waits for a job 15 s less than this before it looks after itself
+MAINTENANCE_SECONDS = 5
 
 
 def settings_for(data: Path | None, host: str, port: int) -> Settings:
@@ -81,7 +86,7 @@ def web(host: str, port: int) -> None:
     """Serve the web application and the API."""
     settings = load_settings()
     Granian(
-        "costlens.factory:create_app",
+        "costlens.commands.server:serving_app",
         factory=True,
         address=host,
         port=port,
@@ -95,13 +100,23 @@ def web(host: str, port: int) -> None:
     ).serve()
 
 
+def serving_app() -> Flask:
+    """The application in a web worker process, which must not outlive the process that watches it."""
+    end_with_parent()
+    return create_app()
+
+
 @click.command()
 @click.option("--burst", is_flag=True, help="End when the queue is empty.")
 def worker(burst: bool) -> None:
     """Run jobs from the queue, and put those that are due in it."""
     connection = Redis.from_url(load_settings().queue_url)
     logging.getLogger("rq.worker").setLevel(logging.WARNING)
-    Worker([Queue("default", connection=connection)], connection=connection).work(
+    # RQ forks a process for each job and one that moves due jobs into the queue; alone they would go on for ever.
+    os.register_at_fork(after_in_child=end_with_parent)
+    # RQ looks only now and then whether its mover of due jobs lives; after a lost queue or worker, links wait for it.
+    queues = [Queue("default", connection=connection)]
+    Worker(queues, connection=connection, worker_ttl=WORKER_TTL, maintenance_interval=MAINTENANCE_SECONDS).work(
         burst=burst, with_scheduler=True, logging_level="WARNING"
     )
 

@@ -51,6 +51,7 @@ def new_key(
 
 
 def key_hash(text: str) -> bytes:
+    """What is stored of a key: the SHA-256 of its text, which is random enough to need no salt."""
     return hashlib.sha256(text.encode()).digest()
 
 

@@ -110,6 +110,7 @@ def set_organization(store: Store, name: str, changes: dict[str, Any], *, now: d
 
 
 def create_team(store: Store, organization_id: int, name: str, *, now: datetime | None = None) -> int:
+    """Makes a team and answers its id."""
     at = now or datetime.now(UTC)
     with store.write() as tx:
         values = {"organization_id": organization_id, "name": name, "slug": slug(name), "created_at": at}
@@ -153,5 +154,6 @@ def _hash(token: str) -> bytes:
 
 
 def owner_exists(store: Store) -> bool:
+    """Whether any organization has an owner, so that the set-up link opens nothing more."""
     with store.read() as tx:
         return org_store.owner_exists(tx)

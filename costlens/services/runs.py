@@ -45,6 +45,7 @@ def page_of_runs(
     limit: int,
     before: tuple[datetime, int] | None = None,
 ) -> Page:
+    """Runs of a filter, newest first; `before` is the (occurred_at, id) of the last run already shown."""
     with store.read() as tx:
         rows = run_store.list_runs(tx, organization.id, where, limit=limit + 1, before=before)
     return Page(rows[:limit], len(rows) > limit)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from costlens.domain.errors import Unavailable
 
@@ -81,6 +81,10 @@ def _unavailable() -> Iterator[None]:
         if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             raise
         raise Unavailable("The database is busy or away; nothing was stored, send it again", retry_after=1) from error
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:
+            raise  # a kind of its own, such as a key stored twice
+        raise Unavailable(f"The database cannot be used: {error.orig}", retry_after=60) from error
 
 
 def _engine(url: str) -> Engine:

@@ -209,6 +209,7 @@ def facts_versions(tx: Tx, organization_id: int, repository_id: int) -> tuple[in
 
 
 def set_linked_version(tx: Tx, organization_id: int, repository_id: int, version: int) -> None:
+    """Notes which version of GitHub's facts the links of a repository were made from."""
     tx.execute(
         update(t.repositories)
         .where(t.repositories.c.organization_id == organization_id, t.repositories.c.id == repository_id)
@@ -217,6 +218,7 @@ def set_linked_version(tx: Tx, organization_id: int, repository_id: int, version
 
 
 def repositories_of(tx: Tx, organization_id: int) -> Iterable[Row[Any]]:
+    """All repositories of an organization by name."""
     return tx.execute(
         select(t.repositories)
         .where(t.repositories.c.organization_id == organization_id)

@@ -16,6 +16,7 @@ Values = dict[str, Any]
 
 
 def repository_name(tx: Tx, organization_id: int, repository_id: int) -> str:
+    """`owner/name` of a repository."""
     repository = t.repositories.c
     return str(
         tx.scalar(
@@ -192,6 +193,7 @@ def set_outcomes(tx: Tx, organization_id: int, rows: Sequence[Values]) -> None:
 
 
 def set_person_facts(tx: Tx, organization_id: int, person_id: int, *, name: str | None, bot: bool) -> None:
+    """Stores whether a person is a bot, and the name where one is given."""
     values: Values = {"bot": bot} | ({"name": name} if name else {})
     tx.execute(
         update(t.people)
@@ -201,6 +203,7 @@ def set_person_facts(tx: Tx, organization_id: int, person_id: int, *, name: str 
 
 
 def find_pull(tx: Tx, organization_id: int, repository_id: int, number: int) -> int | None:
+    """Id of a pull request by its number. None: not known."""
     pull = t.pull_requests.c
     query = select(pull.id).where(
         pull.organization_id == organization_id, pull.repository_id == repository_id, pull.number == number

@@ -159,6 +159,7 @@ def _person_of_member() -> Any:
 
 
 def repository_teams(tx: Tx, organization_id: int, repositories: Iterable[int]) -> dict[int, int]:
+    """Team by repository, for those that have one."""
     column = t.repositories.c
     rows = tx.execute(
         select(column.id, column.team_id).where(

@@ -52,6 +52,7 @@ def share_anew(tx: Tx, organization_id: int, links: Sequence[LinkRow], cost_nano
 
 
 def close_links(tx: Tx, organization_id: int, link_ids: Sequence[int], now: datetime, reason: str) -> None:
+    """Ends links that no longer hold, with the reason; they stay as history."""
     for start in range(0, len(link_ids), CHUNK):
         tx.execute(
             update(t.links)
@@ -61,6 +62,7 @@ def close_links(tx: Tx, organization_id: int, link_ids: Sequence[int], now: date
 
 
 def add_links(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    """Inserts new links, which hold from their `valid_from`."""
     if rows:
         tx.execute(insert(t.links), list(rows))
 
@@ -99,6 +101,7 @@ def mark_unseen(tx: Tx, organization_id: int, run_id: int) -> None:
 
 
 def decide(tx: Tx, organization_id: int, decision: ManualDecision, now: datetime) -> None:
+    """Keeps a person's word on a (run, pull request), in place of an earlier one."""
     put(
         tx,
         t.link_decisions,
@@ -116,6 +119,7 @@ def decide(tx: Tx, organization_id: int, decision: ManualDecision, now: datetime
 
 
 def decisions(tx: Tx, organization_id: int, run_ids: Iterable[int] | None = None) -> list[ManualDecision]:
+    """What people decided, of these runs or of all."""
     column = t.link_decisions.c
     query = select(t.link_decisions).where(column.organization_id == organization_id)
     if run_ids is not None:

@@ -59,10 +59,12 @@ def _read(row: Row[Any]) -> Organization:
 
 
 def create_organization(tx: Tx, values: dict[str, Any]) -> int:
+    """Inserts an organization and answers its id."""
     return insert_one(tx, t.organizations, values)
 
 
 def get_organization(tx: Tx, organization_id: int) -> Organization | None:
+    """An organization by id. None: there is none."""
     row = tx.execute(select(*_organization).where(t.organizations.c.id == organization_id)).first()
     return _read(row) if row else None
 
@@ -83,6 +85,7 @@ def list_organizations(tx: Tx, user_id: int | None = None) -> list[Organization]
 
 
 def change_organization(tx: Tx, organization_id: int, values: dict[str, Any]) -> None:
+    """Sets these columns of an organization."""
     tx.execute(update(t.organizations).where(t.organizations.c.id == organization_id).values(**values))
 
 
@@ -95,36 +98,44 @@ def delete_organization(tx: Tx, organization_id: int) -> None:
 
 
 def has_runs(tx: Tx, organization_id: int) -> bool:
+    """Whether an organization has any run."""
     return tx.scalar(select(t.runs.c.id).where(t.runs.c.organization_id == organization_id).limit(1)) is not None
 
 
 def slug_taken(tx: Tx, slug: str) -> bool:
+    """Whether an organization has this slug."""
     return tx.scalar(select(t.organizations.c.id).where(t.organizations.c.slug == slug)) is not None
 
 
 def find_user(tx: Tx, email: str) -> User | None:
+    """An account by its e-mail address, in any case of letters. None: there is none."""
     row = tx.execute(select(t.users).where(t.users.c.email == email.lower())).first()
     return User(row.id, row.email, row.name, row.session_version) if row else None
 
 
 def get_user(tx: Tx, user_id: int) -> User | None:
+    """An account by id. None: there is none."""
     row = tx.execute(select(t.users).where(t.users.c.id == user_id)).first()
     return User(row.id, row.email, row.name, row.session_version) if row else None
 
 
 def create_user(tx: Tx, email: str, now: datetime) -> int:
+    """Inserts an account, its address in small letters, and answers its id."""
     return insert_one(tx, t.users, {"email": email.lower(), "created_at": now})
 
 
 def owner_exists(tx: Tx) -> bool:
+    """Whether any organization has an owner."""
     return tx.scalar(select(func.count()).select_from(t.members).where(t.members.c.role == "owner")) != 0
 
 
 def create_member(tx: Tx, values: dict[str, Any]) -> int:
+    """Inserts a member of an organization and answers the id."""
     return insert_one(tx, t.members, values)
 
 
 def find_member(tx: Tx, organization_id: int, email: str) -> Row[Any] | None:
+    """The member with this e-mail address. None: there is none."""
     return tx.execute(
         select(t.members)
         .join(t.users)
@@ -133,20 +144,24 @@ def find_member(tx: Tx, organization_id: int, email: str) -> Row[Any] | None:
 
 
 def create_team(tx: Tx, values: dict[str, Any]) -> int:
+    """Inserts a team and answers its id."""
     return insert_one(tx, t.teams, values)
 
 
 def list_teams(tx: Tx, organization_id: int) -> Sequence[Row[Any]]:
+    """Teams of an organization by name."""
     return tx.execute(
         select(t.teams).where(t.teams.c.organization_id == organization_id).order_by(t.teams.c.name)
     ).all()
 
 
 def join_team(tx: Tx, team_id: int, member_id: int) -> None:
+    """Makes a member one of a team; once is enough."""
     keep_first(tx, t.team_members, [{"team_id": team_id, "member_id": member_id}])
 
 
 def create_key(tx: Tx, values: dict[str, Any]) -> int:
+    """Inserts an API key, of which only the hash is known here, and answers its id."""
     return insert_one(tx, t.api_keys, values)
 
 
@@ -178,6 +193,7 @@ def find_key(tx: Tx, key_hash: bytes) -> KeyRow | None:
 
 
 def touch_key(tx: Tx, key_id: int, now: datetime) -> None:
+    """Notes when a key was last used."""
     tx.execute(update(t.api_keys).where(t.api_keys.c.id == key_id).values(last_used_at=now))
 
 
@@ -192,6 +208,7 @@ def revoke_keys(tx: Tx, organization_id: int, prefix: str, now: datetime) -> int
 
 
 def add_sign_in_link(tx: Tx, token_hash: bytes, user_id: int, expires_at: datetime) -> None:
+    """Inserts a link that signs an account in, known by the hash of its token."""
     tx.execute(insert(t.sign_in_links).values(token_hash=token_hash, user_id=user_id, expires_at=expires_at))
 
 
@@ -209,6 +226,7 @@ def use_sign_in_link(tx: Tx, token_hash: bytes, now: datetime) -> int | None:
 def add_audit(
     tx: Tx, organization_id: int, *, at: datetime, actor: str, action: str, subject: str, details: dict[str, Any]
 ) -> None:
+    """Adds an entry to the audit log; entries are never changed."""
     tx.execute(
         insert(t.audit_entries).values(
             organization_id=organization_id, at=at, actor=actor, action=action, subject=subject, details=details
@@ -217,6 +235,7 @@ def add_audit(
 
 
 def price_overrides(tx: Tx, organization_id: int) -> Sequence[Row[Any]]:
+    """An organization's own prices by the date from which they hold."""
     return tx.execute(
         select(t.price_overrides)
         .where(t.price_overrides.c.organization_id == organization_id)

@@ -59,6 +59,7 @@ def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]], keys: Sequence[dict[str,
 
 
 def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, Any]) -> None:
+    """Sets these columns of a run."""
     tx.execute(
         update(t.runs).where(t.runs.c.organization_id == organization_id, t.runs.c.id == run_id).values(**values)
     )

@@ -17,6 +17,7 @@ def to_millis(at: datetime) -> int:
 
 
 def from_millis(millis: int) -> datetime:
+    """An instant from milliseconds since 1970 in UTC."""
     return EPOCH + timedelta(milliseconds=millis)
 
 

@@ -12,6 +12,7 @@ NANOS = 1_000_000_000
 
 
 def json_answer(body: Any, status: int = 200) -> Response:
+    """A JSON answer."""
     return Response(msgspec.json.encode(body), status, mimetype="application/json")
 
 

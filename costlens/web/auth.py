@@ -33,6 +33,7 @@ def require_key(scope: str) -> KeyRow:
 
 
 def set_up_sessions(app: Flask) -> None:
+    """Sessions of signed-in accounts on this application."""
     manager = LoginManager()
     manager.session_protection = None  # the session's own version ends it; a changed address does not
     manager.init_app(app)

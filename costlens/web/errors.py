@@ -58,6 +58,7 @@ def request_id() -> str:
 
 
 def set_up_errors(app: Flask) -> None:
+    """Makes every error of this application one of the documented shape."""
     app.register_error_handler(CostLensError, _ours)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unexpected)

@@ -15,6 +15,7 @@ POLICY = (
 
 
 def set_up_headers(app: Flask) -> None:
+    """Refuses foreign writes and sets the security headers on every answer."""
     app.before_request(_same_origin)
     app.after_request(_headers)
 

@@ -17,6 +17,7 @@ from costlens.web.context import context
 
 
 def blueprint() -> Blueprint:
+    """The routes of analytics and usage."""
     routes = Blueprint("analytics", __name__)
     routes.get("/analytics/overview")(get_overview)
     routes.get("/usage")(get_usage)

@@ -11,6 +11,7 @@ from costlens.web.context import context
 
 
 def blueprint() -> Blueprint:
+    """The routes that say whether the server lives and can work."""
     routes = Blueprint("health", __name__)
     routes.get("/healthz")(get_health)
     routes.get("/readyz")(get_ready)
@@ -18,6 +19,7 @@ def blueprint() -> Blueprint:
 
 
 def get_health() -> Response:
+    """200 while the process answers at all."""
     return json_answer({"status": "ok"})
 
 

@@ -20,6 +20,7 @@ from costlens.web.errors import STATUS
 
 
 def blueprint() -> Blueprint:
+    """The routes that take runs."""
     routes = Blueprint("integrations", __name__)
     routes.post("/integrations/run")(track_run)
     routes.post("/integrations/batch")(track_batch)
@@ -77,6 +78,7 @@ def run_answer(accepted: Accepted) -> dict[str, Any]:
 
 
 def batch_answer(results: tuple[Result, ...]) -> Response:
+    """The seed's batch object with one result an item: 200 when all are good, 207 when some are not."""
     runs = [run_answer(result) for result in results if isinstance(result, Accepted)]
     failed = len(results) - len(runs)
     body = {

@@ -25,6 +25,7 @@ def text(name: str) -> str | None:
 
 
 def number(name: str, default: int, low: int, high: int) -> int:
+    """A whole number from `low` to `high`. Raises InvalidInput."""
     value = text(name)
     if value is None:
         return default
@@ -34,6 +35,7 @@ def number(name: str, default: int, low: int, high: int) -> int:
 
 
 def choice(name: str, allowed: tuple[str, ...]) -> str | None:
+    """One of the allowed words; None when absent. Raises InvalidInput."""
     value = text(name)
     if value is not None and value not in allowed:
         raise InvalidInput(f"{name} must be one of {', '.join(allowed)}", field=name)
@@ -74,6 +76,7 @@ def roi_filters(organization: Organization) -> Filters:
 
 
 def analytics_where(organization: Organization) -> Where:
+    """The filters that the rollups can answer. Raises InvalidInput, NotFound."""
     team, repository = _scope(organization)
     return Where(_provider(), text("model"), team, repository, text("promptId"))
 

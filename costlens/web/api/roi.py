@@ -12,6 +12,7 @@ from costlens.web.context import context
 
 
 def blueprint() -> Blueprint:
+    """The routes of the ROI reports."""
     routes = Blueprint("roi", __name__)
     routes.get("/roi/repositories")(get_repositories)
     routes.get("/roi/teams")(get_teams)

@@ -36,6 +36,7 @@ _TOKENS = {
 
 
 def blueprint() -> Blueprint:
+    """The routes of runs and their links."""
     routes = Blueprint("runs", __name__)
     routes.get("/runs")(list_runs)
     routes.get("/runs/<run_id>")(get_run)
@@ -129,6 +130,7 @@ def get_run(run_id: str) -> Response:
 
 
 def details_object(found: RunDetails) -> dict[str, Any]:
+    """A run with its price line by line and its links."""
     return {
         **run_object(found.run),
         "price": {
@@ -224,6 +226,7 @@ def show_cursor(row: Any) -> str:
 
 
 def read_cursor(text: str | None) -> tuple[datetime, int] | None:
+    """The place that `show_cursor` wrote; None at the start. Raises InvalidInput for another text."""
     if text is None:
         return None
     try:

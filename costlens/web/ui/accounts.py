@@ -19,6 +19,7 @@ from costlens.web.ui.nav import organization_url
 
 
 def blueprint() -> Blueprint:
+    """The pages of set-up and signing in and out."""
     routes = Blueprint("accounts", __name__)
     routes.get("/")(home)
     routes.get("/sign-in")(sign_in)
@@ -45,10 +46,12 @@ def home() -> Response:
 
 
 def sign_in() -> str:
+    """The page that says how to get a sign-in link."""
     return page("sign_in/index.html")
 
 
 def use_link(token: str) -> Response | tuple[str, int]:
+    """Signs in with a link, once; 410 when it was used or has expired."""
     user = organizations.use_sign_in_link(context().store, token)
     if user is None:
         return page("sign_in/expired.html"), 410
@@ -71,6 +74,7 @@ def _local(target: str | None) -> str:
 
 
 def sign_out() -> Response:
+    """Ends this session."""
     logout_user()
     session.clear()
     return redirect(url_for("accounts.sign_in"))
@@ -91,6 +95,7 @@ def _check_set_up(token: str) -> None:
 
 
 def set_up_form(token: str) -> str:
+    """The form for the first organization and owner. Raises NotFound once there is one."""
     _check_set_up(token)
     return page("sign_in/set_up.html", token=token, error=None, values={})
 

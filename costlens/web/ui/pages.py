@@ -53,6 +53,7 @@ _OUTCOMES: Mapping[str, tuple[str, ...]] = {
 
 
 def blueprint() -> Blueprint:
+    """The pages of a signed-in member."""
     routes = Blueprint("pages", __name__, url_prefix="/app/<slug>")
     routes.before_request(_signed_in)
     routes.get("/runs")(runs_page)

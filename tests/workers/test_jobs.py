@@ -1,0 +1,202 @@
+"""The jobs in a real worker on a real queue: link, sweep, age, retry, and a queue that is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import LockError
+from rq import Queue
+from rq.job import Job
+from rq.registry import FailedJobRegistry, ScheduledJobRegistry
+
+from costlens.domain.runs import RunInput
+from costlens.domain.usage import Usage, UsageQuality
+from costlens.github.snapshot import read_snapshot
+from costlens.queue import JobQueue
+from costlens.services import keys, linking, organizations, runs, sync
+from costlens.services.ingest import ingest
+from costlens.store.engine import Store
+from costlens.store.migrate import upgrade
+from costlens.store.organizations import Organization
+from tests.e2e.facts import REPOSITORY, write_snapshot
+from tests.e2e.servers import environment, run, valkey, wait_until
+from workers import linking as jobs
+
+
+@dataclass(slots=True)
+class Workplace:
+    """A database and a queue as a worker sees them."""
+
+    data: Path
+    url: str
+    store: Store
+    redis: Redis
+    key: str
+    organization: Organization
+
+    @property
+    def queue(self) -> Queue:
+        return Queue("default", connection=self.redis)
+
+    @property
+    def scheduled(self) -> ScheduledJobRegistry:
+        return ScheduledJobRegistry("default", connection=self.redis)
+
+    def work(self, **settings: str) -> None:
+        """Lets a worker do everything that is due, and makes all that is planned due first."""
+        for name in self.scheduled.get_job_ids():
+            self.scheduled.schedule(Job.fetch(name, connection=self.redis), datetime.now(UTC) - timedelta(seconds=1))
+        done = run("worker", "--burst", env=environment(self.data, REDIS_URL=self.url, **settings))
+        assert done.returncode == 0, done.stderr
+
+    def store_runs(self, *, pull: int | None, count: int = 1, at: datetime | None = None) -> int:
+        """Stores runs that name the repository and this pull request; answers the repository's id."""
+        at = at or datetime.now(UTC)
+        usage = Usage(1_000, 0, 0, 0, 200, 0, UsageQuality.EXACT)
+        items = [
+            RunInput("openai", "gpt-5.4", usage, at, repository=REPOSITORY, pr_number=pull, branch=f"change-{pull}")
+            for _ in range(count)
+        ]
+        done = ingest(self.store, keys.authenticate(self.store, self.key, "ingest"), items, now=at)
+        (repository,) = done.repositories
+        return repository
+
+    def counted(self) -> int:
+        return len(runs.page_of_links(self.store, self.organization.id, limit=1_000, state="counted").rows)
+
+    def states(self) -> list[str]:
+        where = runs.RunFilter()
+        return [row.link_state for row in runs.page_of_runs(self.store, self.organization, where, limit=100).rows]
+
+    def import_pulls(self, folder: Path, *numbers: int) -> None:
+        lines = write_snapshot(folder / "pulls.jsonl", *numbers).read_bytes().splitlines()
+        sync.import_records(self.store, self.organization.id, read_snapshot(lines))
+
+
+@pytest.fixture(scope="module")
+def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("q")
+    path = folder / "s"
+    with valkey(folder, "--port", "0", "--unixsocket", str(path)):
+        wait_until(path.exists, 5)
+        yield f"unix://{path}"
+
+
+@pytest.fixture
+def workplace(queue_url: str, tmp_path: Path) -> Iterator[Workplace]:
+    redis = Redis.from_url(queue_url)
+    redis.flushall()
+    store = Store(f"sqlite:///{tmp_path / 'costlens.db'}")
+    upgrade(store)
+    made = organizations.create_organization(store, "Acme", "alice@example.com", plan="self-hosted")
+    yield Workplace(tmp_path, queue_url, store, redis, made.api_key, made.organization)
+    store.close()
+    redis.close()
+
+
+def test_link_repository_links_runs_to_their_pull_request(workplace: Workplace, tmp_path: Path) -> None:
+    repository = workplace.store_runs(pull=1, count=3)
+    workplace.import_pulls(tmp_path, 1)
+    assert JobQueue(workplace.url).link_soon(workplace.organization.id, repository)
+    assert workplace.counted() == 0
+    workplace.work()
+    assert workplace.counted() == 3
+    assert workplace.states() == ["counted"] * 3
+    assert workplace.redis.keys("rq:job:*") == [], "a finished job leaves nothing behind"
+
+
+def test_requests_within_a_second_give_one_job(workplace: Workplace) -> None:
+    wait_until(lambda: time.time() % 1 < 0.3, 2)  # so that all calls fall into one second
+    first, second = JobQueue(workplace.url), JobQueue(workplace.url)
+    assert all(queue.link_soon(1, 1) for queue in (first, first, second, second))
+    assert first.link_soon(1, 2)
+    assert len(workplace.scheduled.get_job_ids()) == 2
+
+
+def test_a_request_in_a_later_second_gives_a_job_of_its_own(workplace: Workplace) -> None:
+    queue = JobQueue(workplace.url)
+    assert queue.link_soon(1, 1)
+    second = int(time.time())
+    wait_until(lambda: int(time.time()) > second, 2)
+    assert queue.link_soon(1, 1)
+    assert len(workplace.scheduled.get_job_ids()) == 2
+
+
+def test_sweep_asks_again_for_runs_that_the_queue_missed(workplace: Workplace) -> None:
+    missed = datetime.now(UTC) - linking.UNSEEN_AFTER - timedelta(seconds=5)
+    workplace.store_runs(pull=1, at=missed)
+    job = workplace.queue.enqueue("workers.linking.sweep")
+    workplace.work()
+    assert job.return_value() == 1
+    assert workplace.scheduled.get_job_ids()[0].startswith(f"link-{workplace.organization.id}-")
+    workplace.work()
+    assert linking.waiting(workplace.store) == []
+    again = workplace.queue.enqueue("workers.linking.sweep")
+    workplace.work()
+    assert again.return_value() == 0
+
+
+def test_sweep_leaves_young_runs_to_their_own_job(workplace: Workplace) -> None:
+    workplace.store_runs(pull=1)
+    job = workplace.queue.enqueue("workers.linking.sweep")
+    workplace.work()
+    assert job.return_value() == 0
+
+
+def test_age_pending_makes_runs_without_a_pull_request_unlinked(workplace: Workplace) -> None:
+    old = datetime.now(UTC) - timedelta(days=31)
+    repository = workplace.store_runs(pull=None, at=old)
+    linking.link_repository(workplace.store, workplace.organization.id, repository, now=old)
+    assert workplace.states() == ["pending"]
+    job = workplace.queue.enqueue("workers.linking.age_pending")
+    workplace.work()
+    assert job.return_value() == 1
+    assert workplace.states() == ["unlinked"]
+
+
+def test_a_failing_job_is_tried_again_and_then_kept_among_the_failed(workplace: Workplace, tmp_path: Path) -> None:
+    assert JobQueue(workplace.url).link_soon(workplace.organization.id, 1)
+    (name,) = workplace.scheduled.get_job_ids()
+    failed = FailedJobRegistry("default", connection=workplace.redis)
+    broken = f"sqlite:///{tmp_path / 'nowhere' / 'costlens.db'}"
+    for left in (2, 1, 0):
+        workplace.work(DATABASE_URL=broken)
+        assert Job.fetch(name, connection=workplace.redis).retries_left == left
+        assert workplace.scheduled.get_job_ids() == [name]
+        assert failed.get_job_ids() == []
+    workplace.work(DATABASE_URL=broken)
+    assert failed.get_job_ids() == [name]
+    assert workplace.scheduled.get_job_ids() == []
+
+
+def test_the_lock_of_a_pass_is_renewed_while_it_runs_and_short_when_it_is_killed(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LOCK_SECONDS", 0.6)
+    monkeypatch.setattr(jobs, "WAIT_SECONDS", 0.1)
+    with jobs.alone(workplace.redis, "one"):
+        for _ in range(5):
+            time.sleep(0.3)
+            assert 0 < workplace.redis.pttl("one") <= 600
+            with pytest.raises(LockError), jobs.alone(workplace.redis, "one"):
+                pass
+    assert not workplace.redis.exists("one")
+    with jobs.alone(workplace.redis, "one"):
+        pass
+
+
+@pytest.mark.parametrize("url", ["unix:///nonexistent/queue.sock", "redis://127.0.0.1:1/0", "redis://192.0.2.1:6379/0"])
+def test_a_queue_that_is_away_is_told_soon_then_at_once_and_never_raised(url: str) -> None:
+    queue = JobQueue(url)
+    started = time.monotonic()
+    assert queue.link_soon(1, 1) is False
+    assert time.monotonic() - started < 1.5
+    started = time.monotonic()
+    assert [queue.link_soon(1, number) for number in range(1, 50)] == [False] * 49
+    assert time.monotonic() - started < 0.05
