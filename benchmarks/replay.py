@@ -154,7 +154,10 @@ def main() -> None:
         for seed in range(options.seeds):
             row = replay(options.folder, Path(text), url, seed)
             rows.append(row)
-            print(f"seed {seed}: {json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})}", flush=True)
+            print(
+                f"seed {seed}: {json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})}",
+                flush=True,
+            )
     for name in ("precision", "recall", "dollarErrorPerPullRequest", "linkSeconds", "ingestSeconds", "waitSeconds"):
         values = [row[name] for row in rows]
         print(f"{name}: mean {statistics.mean(values):.4f}, lowest {min(values):.4f}, highest {max(values):.4f}")

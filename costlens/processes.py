@@ -99,7 +99,7 @@ class Group:
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches this process alone, which stops the others in order
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call into libc
         )
         child.started, child.again_at = time.monotonic(), None
 

@@ -64,7 +64,17 @@ def fetch(path: str, query: Mapping[str, str | None]) -> httpx.Response:
 
 def roi_table(body: Mapping[str, Any], by: str) -> str:
     """The table of repositories or teams with the rows that make its total."""
-    head = (by.capitalize(), "AI cost", "Linked", "Merged/aband.", "Direct/PR", "Median", "Full/PR", "Cycle", "Break-even")
+    head = (
+        by.capitalize(),
+        "AI cost",
+        "Linked",
+        "Merged/aband.",
+        "Direct/PR",
+        "Median",
+        "Full/PR",
+        "Cycle",
+        "Break-even",
+    )
     rows = [_roi_row(row["name"], row) for row in body["repositories" if by == "repository" else "teams"]]
     total = body["total"]
     rows.append(_roi_row("Code", total))
@@ -80,7 +90,8 @@ def roi_table(body: Mapping[str, Any], by: str) -> str:
 def _break_even_note(body: Mapping[str, Any]) -> str:
     minutes, hourly = body["total"]["breakEvenMinutes"], body["hourlyCost"]
     if hourly is None:
-        return f"For the break-even set an hourly cost: costlens organization set '{body['organization']}' --hourly-cost 95"
+        command = f"costlens organization set '{body['organization']}' --hourly-cost 95"
+        return f"For the break-even set an hourly cost: {command}"
     if minutes is None:
         return "No break-even: nothing was merged in this period."
     return f"AI pays for itself if it saves {minutes:.1f} minutes per merged pull request, at ${hourly:,.2f} an hour."
@@ -114,12 +125,17 @@ def pull_table(body: Mapping[str, Any]) -> str:
         )
         for row in body["pullRequests"]
     ]
-    more = ["", "There are more: narrow the period, or page through GET /roi/pull-requests."] if body["nextCursor"] else []
+    more = (
+        ["", "There are more: narrow the period, or page through GET /roi/pull-requests."] if body["nextCursor"] else []
+    )
     return "\n".join([table(head, rows, left=(0, 3, 5)), *more])
 
 
 def dollars(amount: float | None) -> str:
-    return "–" if amount is None else f"${amount:,.2f}"
+    """Two decimals, four where two would show $0.00 for what is not nothing."""
+    if amount is None:
+        return "–"
+    return f"${amount:,.4f}" if 0 < amount < 0.01 else f"${amount:,.2f}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
@@ -127,7 +143,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int
     widths = [max(len(str(row[column])) for row in (head, *rows)) for column in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
-        cells = [f"{cell:<{width}}" if n in left else f"{cell:>{width}}" for n, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            f"{cell:<{width}}" if n in left else f"{cell:>{width}}"
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         return "  ".join(cells).rstrip()
 
     return "\n".join([line(head), "  ".join("─" * width for width in widths), *map(line, rows)])

@@ -111,7 +111,7 @@ def scheduler() -> None:
     """Ask for the periodic jobs. Run one of these, however many workers there are."""
     cron = CronScheduler(connection=Redis.from_url(load_settings().queue_url), logging_level="WARNING")
     schedule.register(cron)
-    cron.start()
+    cron.start()  # type: ignore[no-untyped-call]
 
 
 @click.group()
@@ -136,6 +136,6 @@ def check() -> None:
     found = verify(store)
     for name, differences in found.items():
         wrong = {key: value for key, value in differences.items() if value}
-        click.echo(f"{name}: {'right' if not wrong else wrong}")
+        click.echo(f"{name}: {wrong or 'right'}")
     if any(any(differences.values()) for differences in found.values()):
         raise click.ClickException("Rollups differ from runs")

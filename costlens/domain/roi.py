@@ -166,6 +166,7 @@ class PullRequestRow:
     merged_at: datetime | None  # None: not merged
     closed_at: datetime | None  # None: open
     first_commit_at: datetime | None  # None: commits unknown
+    author: str | None  # login. None: unknown
 
     @property
     def cycle_hours(self) -> float | None:

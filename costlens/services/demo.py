@@ -59,9 +59,7 @@ def prepare(store: Store, made: Demo, *, owner: str, plan: str, now: datetime | 
             for repository_id in repository_ids(tx, organization.id, team.repositories, at).values():
                 save_repository(tx, organization.id, repository_id, {"team_id": team_id})
             person_ids(tx, organization.id, [identities_of(login=login) for login in team.people], at)
-        keys[made.production_key] = new_key(
-            tx, organization.id, made.production_key, now=at, purpose="production"
-        )
+        keys[made.production_key] = new_key(tx, organization.id, made.production_key, now=at, purpose="production")
     return Loaded(organization, keys, created.api_key, created.sign_in_token)
 
 

@@ -12,13 +12,12 @@ from costlens.domain.merging import merge_runs
 from costlens.domain.names import actor_identities
 from costlens.domain.pricing import Override, Price, price_run
 from costlens.domain.runs import FUTURE_TOLERANCE, RunIds, RunInput, content_hash, is_code, prompt_version
-from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import links as link_store
 from costlens.store.engine import Store, Tx
 from costlens.store.identity import person_ids, person_teams, repository_ids, repository_teams
 from costlens.store.organizations import KeyRow, price_overrides, touch_key
 from costlens.store.rollups import Change
-from costlens.store.runs import Key, StoredKey, change_run, find_keys, get_runs, insert_runs
+from costlens.store.runs import Key, StoredKey, change_run, find_keys, get_runs, insert_runs, usage_of
 from costlens.store.tables import USAGE_COLUMNS
 from costlens.store.types import to_millis
 
@@ -205,7 +204,7 @@ class _Batch:
 
     def _money(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The money columns of a row whose other columns are known."""
-        usage = Usage(*(row[name] for name in USAGE_COLUMNS), UsageQuality(row["usage_quality"]))
+        usage = usage_of(row)
 
         def price(model: str, reported: int | None) -> Price:
             return price_run(
@@ -269,5 +268,3 @@ def _keys_of(run: RunInput) -> list[Key]:
     return [
         (kind, value) for kind, value in (("client", run.client_id), ("request", run.request_id)) if value is not None
     ]
-
-

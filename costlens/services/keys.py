@@ -118,6 +118,4 @@ def revoke_key(store: Store, organization: str, key: str, *, now: datetime | Non
         found = org_store.find_organization(tx, organization)
         if found is None or len(key) < 11 or not org_store.revoke_keys(tx, found.id, key[:11], at):
             raise NotFound("No valid key begins like this")
-        org_store.add_audit(
-            tx, found.id, at=at, actor="console", action="key.revoked", subject=key[:11], details={}
-        )
+        org_store.add_audit(tx, found.id, at=at, actor="console", action="key.revoked", subject=key[:11], details={})

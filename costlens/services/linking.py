@@ -10,7 +10,7 @@ from typing import Any
 
 from costlens.domain.errors import NotFound
 from costlens.domain.linking import RULESET_V1, link_runs, split
-from costlens.domain.links import Link, LinkState, ManualDecision, RepositoryFacts, RunLinks, Ruleset
+from costlens.domain.links import Link, LinkState, ManualDecision, RepositoryFacts, Ruleset, RunLinks
 from costlens.store import facts as fact_store
 from costlens.store import links as link_store
 from costlens.store.engine import Store, Tx

@@ -97,7 +97,13 @@ def set_organization(store: Store, name: str, changes: dict[str, Any], *, now: d
         if changes:
             org_store.change_organization(tx, organization.id, changes)
             org_store.add_audit(
-                tx, organization.id, at=at, actor="console", action="organization.changed", subject=name, details=changes
+                tx,
+                organization.id,
+                at=at,
+                actor="console",
+                action="organization.changed",
+                subject=name,
+                details=changes,
             )
         changed = org_store.get_organization(tx, organization.id)
     return changed or organization

@@ -22,7 +22,7 @@ __all__ = ["PullRequestPage", "pull_request_report", "roi_csv", "roi_json", "roi
 
 SCOPES = ("repository", "team")
 PAGE_SIZE = 100
-_LISTED_OUTCOMES = (Outcome.MERGED, Outcome.OPEN, Outcome.ABANDONED, Outcome.REVERTED)
+_LISTED_OUTCOMES = (Outcome.MERGED, Outcome.OPEN, Outcome.ABANDONED, Outcome.REVERTED, "closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class PullRequestPage:
     window: Window
     rows: tuple[PullRequestRow, ...]
     next_cursor: str | None  # None: the last page
+    total_pulls: int  # on all pages
+    total_cost: int  # nano-dollars, on all pages
 
 
 def roi_report(
@@ -102,22 +104,20 @@ def pull_request_report(
     if not 1 <= limit <= PAGE_SIZE:
         raise InvalidInput(f"limit must be from 1 to {PAGE_SIZE}", field="limit")
     after = None if cursor is None else _parse_cursor(cursor)
-    begin, end = bounds(window)
     with store.read() as tx:
         _organization(tx, organization_id, window)
+        totals = reports.pull_request_totals(tx, organization_id, window, filters or Filters(), outcome=outcome)
         rows = reports.pull_request_rows(
             tx,
             organization_id,
             window,
-            begin,
-            end,
             filters or Filters(),
             outcome=outcome,
             after=after,
             limit=limit + 1,  # one more tells whether there is a next page
         )
     shown = rows[:limit]
-    return PullRequestPage(window, tuple(shown), _cursor(shown[-1]) if len(rows) > limit else None)
+    return PullRequestPage(window, tuple(shown), _cursor(shown[-1]) if len(rows) > limit else None, *totals)
 
 
 @dataclass(frozen=True, slots=True)

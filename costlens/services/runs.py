@@ -11,7 +11,6 @@ from costlens.domain.errors import InvalidInput, NotFound
 from costlens.domain.names import repository_name
 from costlens.domain.periods import bounds
 from costlens.domain.pricing import Override, PriceLine, RateCard, explain, find_card
-from costlens.domain.usage import Usage, UsageQuality
 from costlens.services.linking import decide_link
 from costlens.store import links as link_store
 from costlens.store import runs as run_store
@@ -19,8 +18,7 @@ from costlens.store.engine import Store
 from costlens.store.github import find_pull
 from costlens.store.identity import find_repositories
 from costlens.store.organizations import Organization, price_overrides
-from costlens.store.runs import RunFilter, RunTotals
-from costlens.store.tables import USAGE_COLUMNS
+from costlens.store.runs import RunFilter, RunTotals, usage_of
 
 __all__ = ["Page", "RunDetails", "bounds", "decide", "page_of_links", "page_of_runs", "run_details", "totals"]
 
@@ -91,7 +89,7 @@ def run_details(store: Store, organization: Organization, run_id: int) -> RunDet
         links = link_store.list_links(tx, organization.id, limit=100, run_id=run_id)
         overrides = price_overrides(tx, organization.id)
     run = rows[0]
-    usage = Usage(*(run._mapping[name] for name in USAGE_COLUMNS), UsageQuality(run.usage_quality))
+    usage = usage_of(dict(run._mapping))
     card = find_card(
         run.provider,
         run.model,
@@ -135,9 +133,11 @@ def decide(
     for asked, found in wanted.items():
         if found is None:
             raise NotFound(f"{name} has no pull request {asked}", field="prNumber")
-    decisions = {number: action != "reject"} | ({from_number: False} if action == "move" else {})
+    decisions = {number: action != "reject"}
+    if action == "move" and from_number is not None:
+        decisions[from_number] = False
     for asked, confirmed in decisions.items():
-        pull_request_id = wanted[asked or 0]
+        pull_request_id = wanted[asked]
         if pull_request_id is not None:
             decide_link(
                 store,

@@ -106,9 +106,8 @@ def _save_repository(
             changed |= github_store.save_repository(tx, organization_id, repository_id, values)
     pulls = [record for record in records if isinstance(record, PullRecord)]
     commits = list(_commits(records))
-    people = person_ids(
-        tx, organization_id, [record.author for record in (*commits, *pulls) if record.author], at
-    )
+    authors = [*(commit.author for commit in commits), *(pull.author for pull in pulls)]
+    people = person_ids(tx, organization_id, [author for author in authors if author], at)
     ids, commits_changed = github_store.save_commits(
         tx, organization_id, repository_id, [_commit_row(commit, people) for commit in commits]
     )

@@ -35,7 +35,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 
   const charts = [...document.querySelectorAll("canvas[data-chart]")].map(spendChart);
-  const recolour = () => charts.forEach((chart) => paint(chart) || chart.update("none"));
+  const recolour = () => charts.forEach((chart) => chart.update());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 
   const button = document.querySelector("[data-theme-switch]");
@@ -55,21 +55,24 @@ const wholeDollars = new Intl.NumberFormat("en-US", { style: "currency", currenc
 // Stacked bars, one dataset per outcome, with the comparison as wide pale bars behind.
 function spendChart(canvas) {
   const data = JSON.parse(document.getElementById(canvas.dataset.chart).textContent);
-  const key = (name) => document.querySelector(`[data-series=${name}]`);
-  const datasets = Object.entries(data.series).map(([name, values]) => ({
-    name,
-    label: key(name).nextSibling.textContent.trim(),
-    data: values,
-    stack: name === "previous" ? "previous" : "current",
-    order: name === "previous" ? 1 : 0,
-    barPercentage: name === "previous" ? 0.86 : 0.56,
-    categoryPercentage: 1,
-    grouped: false,
-  }));
-  const small = { size: 11 };
-  const chart = new Chart(canvas, {
+  const small = { size: 11, family: getComputedStyle(document.body).fontFamily };
+  const yLabel = (value) => (value && value < 10 ? dollars : wholeDollars).format(value);
+  return new Chart(canvas, {
     type: "bar",
-    data: { labels: data.labels, datasets },
+    data: {
+      labels: data.labels,
+      datasets: data.series.map(({ name, label, values }) => ({
+        name,
+        label,
+        data: values,
+        stack: name === "previous" ? "previous" : "current",
+        order: name === "previous" ? 1 : 0,
+        barPercentage: name === "previous" ? 0.86 : 0.56,
+        categoryPercentage: 1,
+        grouped: false,
+        backgroundColor: (context) => token(`[data-series=${context.dataset.name}]`, "backgroundColor"),
+      })),
+    },
     options: {
       animation: false,
       maintainAspectRatio: false,
@@ -79,30 +82,24 @@ function spendChart(canvas) {
           stacked: true,
           grid: { display: false },
           border: { display: false },
-          ticks: { font: small, autoSkip: false, maxRotation: 0, callback: (at) => data.ticks[at] },
+          ticks: { font: small, color: axisColour, autoSkip: false, maxRotation: 0, callback: (at) => data.ticks[at] },
         },
         y: {
           stacked: true,
+          grid: { color: () => token(".chart", "borderTopColor") },
           border: { display: false },
-          ticks: { font: small, maxTicksLimit: 5, callback: (value) => (value < 10 ? dollars : wholeDollars).format(value).replace(".00", "") },
+          ticks: { font: small, color: axisColour, maxTicksLimit: 5, callback: yLabel },
         },
       },
       plugins: {
+        colors: { enabled: false },
         legend: { display: false },
         tooltip: { callbacks: { label: (item) => ` ${item.dataset.label}: ${dollars.format(item.raw)}` } },
       },
     },
   });
-  paint(chart);
-  chart.update("none");
-  return chart;
 }
 
 // Colours come from the stylesheet, resolved for the theme in force.
-function paint(chart) {
-  const token = (selector, property) => getComputedStyle(document.querySelector(selector))[property];
-  for (const dataset of chart.data.datasets) dataset.backgroundColor = token(`[data-series=${dataset.name}]`, "backgroundColor");
-  chart.options.scales.y.grid = { color: token(".card", "borderTopColor") };
-  for (const axis of ["x", "y"]) chart.options.scales[axis].ticks.color = token(".canvas", "color");
-  chart.options.font = { family: token("body", "fontFamily") };
-}
+const token = (selector, property) => getComputedStyle(document.querySelector(selector))[property];
+const axisColour = () => token(".canvas", "color");

@@ -104,7 +104,9 @@ def _sums(row: Row[Any], day: date) -> Sums:
 
 def data_through(tx: Tx, organization_id: int) -> datetime | None:
     """Start of the last quarter hour that holds a run. None: no runs."""
-    return tx.scalar(select(func.max(t.rollup_15m.c.bucket)).where(t.rollup_15m.c.organization_id == organization_id))
+    r = t.rollup_15m.c
+    found: datetime | None = tx.scalar(select(func.max(r.bucket)).where(r.organization_id == organization_id))
+    return found
 
 
 def input_share(tx: Tx, organization_id: int, provider: str, model: str) -> float | None:
@@ -128,7 +130,9 @@ def input_share(tx: Tx, organization_id: int, provider: str, model: str) -> floa
 def providers(tx: Tx, organization_id: int) -> list[str]:
     """Every provider that runs have named."""
     r = t.rollup_15m.c
-    return list(tx.scalars(select(r.provider).where(r.organization_id == organization_id).distinct().order_by(r.provider)))
+    return list(
+        tx.scalars(select(r.provider).where(r.organization_id == organization_id).distinct().order_by(r.provider))
+    )
 
 
 def linked_cost(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> tuple[int, int]:

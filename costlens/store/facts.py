@@ -38,9 +38,7 @@ def repository_facts(tx: Tx, organization_id: int, repository_id: int) -> Reposi
         inside.add(row.commit_id)
     pulls = tx.execute(
         select(t.pull_requests)
-        .where(
-            t.pull_requests.c.organization_id == organization_id, t.pull_requests.c.repository_id == repository_id
-        )
+        .where(t.pull_requests.c.organization_id == organization_id, t.pull_requests.c.repository_id == repository_id)
         .order_by(t.pull_requests.c.number)
     )
     return RepositoryFacts(
@@ -123,9 +121,7 @@ def run_fact(row: Row[Any]) -> RunFact:
     )
 
 
-def runs_to_link(
-    tx: Tx, organization_id: int, repository_id: int, *, only_waiting: bool
-) -> list[Row[Any]]:
+def runs_to_link(tx: Tx, organization_id: int, repository_id: int, *, only_waiting: bool) -> list[Row[Any]]:
     """Runs of a repository (0: of none), and runs of no repository that a trailer here names.
 
     `only_waiting` takes the runs that the linker has not seen and all others of their sessions: a session's runs
@@ -138,9 +134,7 @@ def runs_to_link(
     else:
         mine.append(run.repository_id.is_(None))
     if only_waiting:
-        sessions = (
-            select(run.session_id).where(*mine, run.linked_at.is_(None), run.session_id.is_not(None)).distinct()
-        )
+        sessions = select(run.session_id).where(*mine, run.linked_at.is_(None), run.session_id.is_not(None)).distinct()
         mine.append(or_(run.linked_at.is_(None), run.session_id.in_(sessions)))
     rows = list(tx.execute(select(*_RUN_COLUMNS).where(*mine)))
     if repository_id:
@@ -162,15 +156,18 @@ def _named_here(tx: Tx, organization_id: int, repository_id: int) -> list[Row[An
     decided = tx.scalars(
         select(t.link_decisions.c.run_id)
         .join(t.pull_requests, t.pull_requests.c.id == t.link_decisions.c.pull_request_id)
-        .where(
-            t.link_decisions.c.organization_id == organization_id, t.pull_requests.c.repository_id == repository_id
-        )
+        .where(t.link_decisions.c.organization_id == organization_id, t.pull_requests.c.repository_id == repository_id)
     )
     ids += list(decided)
     run = t.runs.c
     homeless = (run.organization_id == organization_id, run.repository_id.is_(None), run.code.is_(True))
     found: dict[int, Row[Any]] = {}
-    for column, values in ((run.id, ids), (run.request_id, names), (run.correlation_id, names), (run.session_id, sessions)):
+    for column, values in (
+        (run.id, ids),
+        (run.request_id, names),
+        (run.correlation_id, names),
+        (run.session_id, sessions),
+    ):
         for start in range(0, len(values), CHUNK):
             chunk: Sequence[Any] = values[start : start + CHUNK]
             found.update({row.id: row for row in tx.execute(select(*_RUN_COLUMNS).where(*homeless, column.in_(chunk)))})
@@ -201,9 +198,9 @@ def waiting_repositories(tx: Tx, received_before: datetime) -> list[tuple[int, i
     """
     run = t.runs.c
     unseen = tx.execute(
-        select(run.organization_id, func.coalesce(run.repository_id, 0)).distinct().where(
-            run.linked_at.is_(None), run.code.is_(True), run.received_at < received_before
-        )
+        select(run.organization_id, func.coalesce(run.repository_id, 0))
+        .distinct()
+        .where(run.linked_at.is_(None), run.code.is_(True), run.received_at < received_before)
     )
     found = {(row[0], row[1]) for row in unseen}
     repository = t.repositories.c
@@ -217,9 +214,9 @@ def overdue_repositories(tx: Tx, before: datetime) -> list[tuple[int, int]]:
     """(organization, repository) with runs that are still pending though older than a pull request may take."""
     run = t.runs.c
     rows = tx.execute(
-        select(run.organization_id, func.coalesce(run.repository_id, 0)).distinct().where(
-            run.link_state == "pending", run.occurred_at < before
-        )
+        select(run.organization_id, func.coalesce(run.repository_id, 0))
+        .distinct()
+        .where(run.link_state == "pending", run.occurred_at < before)
     )
     return sorted((row[0], row[1]) for row in rows)
 
@@ -244,7 +241,9 @@ def set_linked_version(tx: Tx, organization_id: int, repository_id: int, version
 
 def repositories_of(tx: Tx, organization_id: int) -> Iterable[Row[Any]]:
     return tx.execute(
-        select(t.repositories).where(t.repositories.c.organization_id == organization_id).order_by(t.repositories.c.name)
+        select(t.repositories)
+        .where(t.repositories.c.organization_id == organization_id)
+        .order_by(t.repositories.c.name)
     ).all()
 
 

@@ -19,9 +19,7 @@ def repository_name(tx: Tx, organization_id: int, repository_id: int) -> str:
     repository = t.repositories.c
     return str(
         tx.scalar(
-            select(repository.name).where(
-                repository.organization_id == organization_id, repository.id == repository_id
-            )
+            select(repository.name).where(repository.organization_id == organization_id, repository.id == repository_id)
         )
     )
 
@@ -38,7 +36,9 @@ def save_repository(tx: Tx, organization_id: int, repository_id: int, values: Va
     return True
 
 
-def save_commits(tx: Tx, organization_id: int, repository_id: int, rows: Sequence[Values]) -> tuple[dict[str, int], bool]:
+def save_commits(
+    tx: Tx, organization_id: int, repository_id: int, rows: Sequence[Values]
+) -> tuple[dict[str, int], bool]:
     """Id by sha of these commits, and whether anything changed. Branches are joined with the stored ones."""
     by_sha = {row["sha"]: row for row in rows}
     stored = _stored(tx, t.commits, t.commits.c.sha, repository_id, list(by_sha))
@@ -62,7 +62,12 @@ def save_commits(tx: Tx, organization_id: int, repository_id: int, rows: Sequenc
 
 
 def save_pulls(
-    tx: Tx, organization_id: int, repository_id: int, rows: Sequence[Values], shas: dict[int, list[str]], ids: dict[str, int]
+    tx: Tx,
+    organization_id: int,
+    repository_id: int,
+    rows: Sequence[Values],
+    shas: dict[int, list[str]],
+    ids: dict[str, int],
 ) -> bool:
     """Stores pull requests and which commits they hold (`shas` by number); answers whether anything changed.
 
@@ -142,7 +147,7 @@ def bump_facts(tx: Tx, organization_id: int, repository_id: int, now: Any) -> No
     )
 
 
-def closed_pulls(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Row[Any]]:
+def closed_pulls(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Any]:
     """What reverts are found in: closed pull requests, oldest first."""
     pull = t.pull_requests.c
     return tx.execute(
@@ -155,7 +160,7 @@ def closed_pulls(tx: Tx, organization_id: int, repository_id: int) -> Sequence[R
     ).all()  # fmt: skip
 
 
-def revert_messages(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Row[Any]]:
+def revert_messages(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Any]:
     """Commits outside pull requests whose message speaks of a revert."""
     commit = t.commits.c
     return tx.execute(
@@ -183,7 +188,9 @@ def set_outcomes(tx: Tx, organization_id: int, rows: Sequence[Values]) -> None:
 def set_person_facts(tx: Tx, organization_id: int, person_id: int, *, name: str | None, bot: bool) -> None:
     values: Values = {"bot": bot} | ({"name": name} if name else {})
     tx.execute(
-        update(t.people).where(t.people.c.organization_id == organization_id, t.people.c.id == person_id).values(**values)
+        update(t.people)
+        .where(t.people.c.organization_id == organization_id, t.people.c.id == person_id)
+        .values(**values)
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from costlens.domain.names import Identity
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.upsert import add_to, keep_first
+from costlens.store.upsert import add_to, insert_one, keep_first
 
 CHUNK = 400  # values in one IN list: SQLite takes 32,766 parameters, plans stay readable with fewer
 
@@ -21,7 +21,7 @@ def repository_ids(tx: Tx, organization_id: int, names: Iterable[str], now: date
     found = find_repositories(tx, organization_id, wanted)
     for key in sorted(wanted.keys() - found.keys()):
         row = {"organization_id": organization_id, "name": wanted[key], "created_at": now}
-        repository_id: int = tx.execute(insert(t.repositories).values(row)).inserted_primary_key[0]
+        repository_id = insert_one(tx, t.repositories, row)
         alias = {"organization_id": organization_id, "name": key, "repository_id": repository_id}
         tx.execute(insert(t.repository_aliases).values(alias))
         found[key] = repository_id
@@ -54,7 +54,7 @@ def person_ids(
         people = sorted({known[identity] for identity in group if identity in known})
         if not people:
             row = {"organization_id": organization_id, "created_at": now}
-            people = [tx.execute(insert(t.people).values(row)).inserted_primary_key[0]]
+            people = [insert_one(tx, t.people, row)]
         person = people[0]
         for other in people[1:]:
             merge_people(tx, organization_id, keep=person, drop=other)
@@ -64,10 +64,7 @@ def person_ids(
         keep_first(
             tx,
             t.identities,
-            [
-                {"organization_id": organization_id, "kind": i.kind, "value": i.value, "person_id": person}
-                for i in new
-            ],
+            [{"organization_id": organization_id, "kind": i.kind, "value": i.value, "person_id": person} for i in new],
         )
         known.update(dict.fromkeys(new, person))
         result[group] = person

@@ -39,7 +39,9 @@ def current_links(tx: Tx, organization_id: int, run_ids: Sequence[int]) -> dict[
 def share_anew(tx: Tx, organization_id: int, links: Sequence[LinkRow], cost_nanos: int) -> list[dict[str, Any]]:
     """Gives the counted links equal shares of a run's new cost; answers all links with their new shares."""
     counted = [link for link in links if link["state"] == "counted"]
-    shares = dict(zip((link["id"] for link in counted), split(cost_nanos, len(counted)), strict=True)) if counted else {}
+    shares = (
+        dict(zip((link["id"] for link in counted), split(cost_nanos, len(counted)), strict=True)) if counted else {}
+    )
     for link_id, share in shares.items():
         tx.execute(
             update(t.links)
@@ -92,9 +94,7 @@ def mark_linked(tx: Tx, organization_id: int, run_ids: Sequence[int], now: datet
 def mark_unseen(tx: Tx, organization_id: int, run_id: int) -> None:
     """Puts a run before the linker again."""
     tx.execute(
-        update(t.runs)
-        .where(t.runs.c.organization_id == organization_id, t.runs.c.id == run_id)
-        .values(linked_at=None)
+        update(t.runs).where(t.runs.c.organization_id == organization_id, t.runs.c.id == run_id).values(linked_at=None)
     )
 
 

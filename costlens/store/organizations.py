@@ -11,7 +11,7 @@ from sqlalchemy import Row, func, insert, select, update
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.upsert import keep_first
+from costlens.store.upsert import insert_one, keep_first
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,7 @@ def _read(row: Row[Any]) -> Organization:
 
 
 def create_organization(tx: Tx, values: dict[str, Any]) -> int:
-    organization_id: int = tx.execute(insert(t.organizations).values(values)).inserted_primary_key[0]
-    return organization_id
+    return insert_one(tx, t.organizations, values)
 
 
 def get_organization(tx: Tx, organization_id: int) -> Organization | None:
@@ -114,10 +113,7 @@ def get_user(tx: Tx, user_id: int) -> User | None:
 
 
 def create_user(tx: Tx, email: str, now: datetime) -> int:
-    user_id: int = tx.execute(
-        insert(t.users).values(email=email.lower(), created_at=now)
-    ).inserted_primary_key[0]
-    return user_id
+    return insert_one(tx, t.users, {"email": email.lower(), "created_at": now})
 
 
 def owner_exists(tx: Tx) -> bool:
@@ -125,8 +121,7 @@ def owner_exists(tx: Tx) -> bool:
 
 
 def create_member(tx: Tx, values: dict[str, Any]) -> int:
-    member_id: int = tx.execute(insert(t.members).values(values)).inserted_primary_key[0]
-    return member_id
+    return insert_one(tx, t.members, values)
 
 
 def find_member(tx: Tx, organization_id: int, email: str) -> Row[Any] | None:
@@ -138,12 +133,13 @@ def find_member(tx: Tx, organization_id: int, email: str) -> Row[Any] | None:
 
 
 def create_team(tx: Tx, values: dict[str, Any]) -> int:
-    team_id: int = tx.execute(insert(t.teams).values(values)).inserted_primary_key[0]
-    return team_id
+    return insert_one(tx, t.teams, values)
 
 
 def list_teams(tx: Tx, organization_id: int) -> Sequence[Row[Any]]:
-    return tx.execute(select(t.teams).where(t.teams.c.organization_id == organization_id).order_by(t.teams.c.name)).all()
+    return tx.execute(
+        select(t.teams).where(t.teams.c.organization_id == organization_id).order_by(t.teams.c.name)
+    ).all()
 
 
 def join_team(tx: Tx, team_id: int, member_id: int) -> None:
@@ -151,8 +147,7 @@ def join_team(tx: Tx, team_id: int, member_id: int) -> None:
 
 
 def create_key(tx: Tx, values: dict[str, Any]) -> int:
-    key_id: int = tx.execute(insert(t.api_keys).values(values)).inserted_primary_key[0]
-    return key_id
+    return insert_one(tx, t.api_keys, values)
 
 
 def find_key(tx: Tx, key_hash: bytes) -> KeyRow | None:

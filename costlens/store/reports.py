@@ -28,9 +28,11 @@ from sqlalchemy import (
 )
 
 from costlens.domain.links import LinkState, Outcome
+from costlens.domain.periods import bounds
 from costlens.domain.roi import AssistedShare, Filters, PullCost, PullRequestRow, Spend, Window
 from costlens.store.engine import Tx
 from costlens.store.tables import (
+    identities,
     organizations,
     people,
     pull_requests,
@@ -254,8 +256,6 @@ def pull_request_rows(
     tx: Tx,
     organization_id: int,
     window: Window,
-    begin: datetime,
-    end: datetime,
     filters: Filters,
     *,
     outcome: str | None = None,
@@ -265,10 +265,30 @@ def pull_request_rows(
     """Pull requests with counted links that were merged or closed in the window, or had spend in it.
 
     `outcome` narrows them to the rows behind one figure: merged (in the window, reverted ones included), reverted,
-    abandoned (closed unmerged in the window) or open. Newest first by merge, else creation; `after` is the
-    (instant, id) of the last row already shown.
+    abandoned (closed unmerged in the window), closed (merged or abandoned) or open. Newest first by merge, else
+    creation; `after` is the (instant, id) of the last row already shown.
     """
-    r, p = rollup_links.c, pull_requests.c
+    p = pull_requests.c
+    sort = func.coalesce(p.merged_at, p.created_at)
+    query = _pull_requests(organization_id, window, filters, outcome).order_by(sort.desc(), p.id.desc()).limit(limit)
+    if after is not None:
+        at, id = after
+        query = query.where(or_(sort < at, and_(sort == at, p.id < id)))
+    return [PullRequestRow(*row) for row in tx.execute(query).all()]
+
+
+def pull_request_totals(
+    tx: Tx, organization_id: int, window: Window, filters: Filters, *, outcome: str | None = None
+) -> tuple[int, int]:
+    """(count, whole-life counted cost) of the pull requests that `pull_request_rows` pages through."""
+    every = _pull_requests(organization_id, window, filters, outcome).subquery("every")
+    count, cost = tx.execute(select(func.count(), _sum(every.c.cost))).one()
+    return int(count), int(cost)
+
+
+def _pull_requests(organization_id: int, window: Window, filters: Filters, outcome: str | None) -> Select[Any]:
+    begin, end = bounds(window)
+    r, p, i = rollup_links.c, pull_requests.c, identities.c
     spent = select(r.pull_request_id).where(
         r.organization_id == organization_id,
         r.day.between(window.start, window.end),
@@ -276,9 +296,13 @@ def pull_request_rows(
         *_filtered(rollup_links, filters),
     )
     chosen = union(*_closed_between(organization_id, begin, end), spent).subquery("chosen")
-    sort = func.coalesce(p.merged_at, p.created_at)
     runs, cost = _sum(r.runs).label("runs"), _sum(r.cost_nanos).label("cost")
-    query = (
+    author = (
+        select(func.min(i.value))
+        .where(i.organization_id == organization_id, i.person_id == p.person_id, i.kind == "login")
+        .scalar_subquery()
+    )
+    return (
         select(
             p.id,
             p.number,
@@ -292,6 +316,7 @@ def pull_request_rows(
             p.merged_at,
             p.closed_at,
             p.first_commit_at,
+            author,
         )
         .select_from(
             chosen.join(pull_requests, p.id == chosen.c.id)
@@ -306,13 +331,7 @@ def pull_request_rows(
         )
         .group_by(p.id, repositories.c.name)
         .having(_any_left())
-        .order_by(sort.desc(), p.id.desc())
-        .limit(limit)
     )
-    if after is not None:
-        at, id = after
-        query = query.where(or_(sort < at, and_(sort == at, p.id < id)))
-    return [PullRequestRow(*row) for row in tx.execute(query).all()]
 
 
 def _of_outcome(outcome: str | None, begin: datetime, end: datetime) -> list[ColumnElement[bool]]:
@@ -321,9 +340,12 @@ def _of_outcome(outcome: str | None, begin: datetime, end: datetime) -> list[Col
         return []
     if outcome == Outcome.OPEN:
         return [p.closed_at.is_(None), p.merged_at.is_(None)]
-    if outcome == Outcome.ABANDONED:
-        return [p.merged_at.is_(None), p.closed_at >= begin, p.closed_at < end]
+    abandoned = [p.merged_at.is_(None), p.closed_at >= begin, p.closed_at < end]
     merged = [p.merged_at >= begin, p.merged_at < end]
+    if outcome == Outcome.ABANDONED:
+        return abandoned
+    if outcome == "closed":
+        return [or_(and_(*merged), and_(*abandoned))]
     return [*merged, p.outcome == Outcome.REVERTED] if outcome == Outcome.REVERTED else merged
 
 

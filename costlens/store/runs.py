@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, func, insert, or_, select, update
 
+from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
@@ -21,6 +22,12 @@ Key = tuple[str, str]  # kind, value
 class StoredKey:
     run_id: int
     content_hash: bytes | None  # None: this kind does not compare content
+
+
+def usage_of(run: RunRow) -> Usage:
+    """The usage columns of a run."""
+    counts = {name: run[name] for name in t.USAGE_COLUMNS}
+    return Usage(**counts, quality=UsageQuality(run["usage_quality"]))
 
 
 def find_keys(tx: Tx, organization_id: int, keys: Iterable[Key]) -> dict[Key, StoredKey]:

@@ -426,7 +426,7 @@ rollup_links = Table(
     Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
     Column("day", Date, primary_key=True),  # of the run, in the organization's time zone
     Column("team_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("repository_id", BigInteger, primary_key=True, autoincrement=False),  # as the run names it, else its pull request's; 0: none
+    Column("repository_id", BigInteger, primary_key=True, autoincrement=False),
     Column("provider", Text, primary_key=True),
     Column("state", Text, primary_key=True),  # counted, suggested, pending, unlinked, not_code
     Column("reason", Text, primary_key=True),  # unlinked: why; else ''

@@ -15,6 +15,11 @@ def _insert(tx: Tx, table: Table) -> Any:
     return (postgresql if tx.dialect.name == "postgresql" else sqlite).insert(table)
 
 
+def insert_one(tx: Tx, table: Table, values: dict[str, Any]) -> int:
+    """Stores a new row and answers its id."""
+    return int(tx.execute(table.insert().values(values).returning(table.c.id)).scalar_one())
+
+
 def add_to(tx: Tx, table: Table, rows: Sequence[dict[str, Any]], measures: Sequence[str]) -> None:
     """Adds each row's measures to the stored row of the same primary key, or stores it as new."""
     if not rows:

@@ -54,10 +54,18 @@ def _sign_in_first() -> Response:
     return redirect(url_for("accounts.sign_in"))
 
 
+def current_account() -> User | None:
+    """The signed-in account. None: nobody is."""
+    return current_user.user if current_user.is_authenticated else None
+
+
 def current_organizations() -> list[Organization]:
     """The organizations of the signed-in user, oldest first."""
+    user = current_account()
+    if user is None:
+        return []
     with context().store.read() as tx:
-        return org_store.list_organizations(tx, current_user.user.id)
+        return org_store.list_organizations(tx, user.id)
 
 
 def current_organization(slug: str) -> Organization:

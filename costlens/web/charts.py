@@ -43,24 +43,25 @@ def bars(report: RoiReport) -> tuple[Bar, ...]:
     # Whole weeks count back from the end, so only the first bar can be shorter.
     short = len(days) % 7
     starts = ([0] if short else []) + list(range(short, len(days), 7))
-    weeks = [days[start : end] for start, end in zip(starts, [*starts[1:], len(days)], strict=True)]
+    weeks = [days[start:end] for start, end in zip(starts, [*starts[1:], len(days)], strict=True)]
     return tuple(_bar(date_range(week[0].day, week[0].day + timedelta(days=len(week) - 1)), week) for week in weeks)
 
 
 def spend_chart(report: RoiReport, *, compared: bool) -> dict[str, object]:
     """The JSON of the spend chart: labels, axis ticks and one series of dollars per outcome."""
     drawn = bars(report)
-    series = {
-        "merged": [_dollars(bar.merged) for bar in drawn],
-        "open": [_dollars(bar.open) for bar in drawn],
-        "abandoned": [_dollars(bar.abandoned) for bar in drawn],
-        "not_linked": [_dollars(bar.not_linked) for bar in drawn],
-    }
+    series = [
+        _series("merged", "Merged or direct", [bar.merged for bar in drawn]),
+        _series("open", "Open", [bar.open for bar in drawn]),
+        _series("abandoned", "Abandoned or reverted", [bar.abandoned for bar in drawn]),
+        _series("not_linked", "Suggested, pending, not linked", [bar.not_linked for bar in drawn]),
+    ]
     if compared:
-        series["previous"] = [_dollars(bar.previous) for bar in drawn]
+        series.append(_series("previous", "Previous", [bar.previous for bar in drawn]))
+    first_days = [bar.label.split(" – ")[0] for bar in drawn]
     return {
         "labels": [bar.label for bar in drawn],
-        "ticks": _ticks([bar.label.split(" – ")[0] for bar in drawn], "this week" if is_weekly(report) else "today"),
+        "ticks": _ticks(first_days, "this week" if is_weekly(report) else "today"),
         "series": series,
     }
 
@@ -96,6 +97,6 @@ def _bar(label: str, days: Sequence[DaySpend]) -> Bar:
     )
 
 
-def _dollars(nanos: int) -> float:
-    """Dollars to a hundredth of a cent: enough for a bar, never used for sums."""
-    return round(nanos / NANOS_PER_DOLLAR, 4)
+def _series(name: str, label: str, nanos: Sequence[int]) -> dict[str, object]:
+    """One series in dollars, to a hundredth of a cent: enough for a bar, never used for sums."""
+    return {"name": name, "label": label, "values": [round(value / NANOS_PER_DOLLAR, 4) for value in nanos]}

@@ -6,7 +6,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from costlens.web.formats import FILTERS
-from costlens.web.ui.nav import PAGES, page_url
+from costlens.web.ui.nav import PAGES, organization_url, page_url
 
 
 def set_up_templates(app: Flask) -> None:
@@ -15,4 +15,4 @@ def set_up_templates(app: Flask) -> None:
     env.undefined = StrictUndefined
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(FILTERS)
-    env.globals.update(nav_pages=PAGES, page_url=page_url)
+    env.globals.update(nav_pages=PAGES, page_url=page_url, organization_url=organization_url)

@@ -46,7 +46,7 @@ window.shifted = [];
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) {
     window.shift += entry.value;
-    window.shifted.push(...entry.sources.map((source) => source.node?.parentElement?.outerHTML.slice(0, 200)));
+    window.shifted.push(...entry.sources.map((source) => source.node?.outerHTML?.slice(0, 200)));
   }
 }).observe({ type: "layout-shift", buffered: true });
 """
@@ -120,7 +120,10 @@ def test_policy_would_report_an_inline_style(base: str, browser: Browser) -> Non
 def test_chart_is_drawn_in_the_colours_of_the_theme(base: str, browser: Browser) -> None:
     drawn = """() => {
       const chart = Chart.getChart(document.querySelector("canvas"));
-      return chart.data.datasets.map((set) => [set.name, set.data.length, set.backgroundColor]);
+      return chart.data.datasets.map((set, at) => {
+        const bars = chart.getDatasetMeta(at).data;
+        return [set.name, bars.length, bars[0].options.backgroundColor];
+      });
     }"""
     light = open_page(browser, base + PAGES["roi-by-repository"])
     before = light.evaluate(drawn)
@@ -132,6 +135,8 @@ def test_chart_is_drawn_in_the_colours_of_the_theme(base: str, browser: Browser)
         ("previous", 28),
     ]
     light.emulate_media(color_scheme="dark")
+    legend = light.locator("[data-series=merged]").evaluate("key => getComputedStyle(key).backgroundColor")
+    light.wait_for_function(f"({drawn})()[0][2] === '{legend}'")
     after = light.evaluate(drawn)
     assert all(first[2] != second[2] for first, second in zip(before, after, strict=True))
     light.context.close()
@@ -144,7 +149,9 @@ def test_first_load_weighs_little(base: str, browser: Browser) -> None:
     page.on("response", lambda answer: sizes.update({answer.url: len(gzip.compress(answer.body(), 6))}))
     page.goto(base + PAGES["roi-by-repository"], wait_until="networkidle")
     weight = sum(sizes.values())
-    (ARTIFACTS / "weight.txt").write_text("\n".join(f"{size:7} {url}" for url, size in sizes.items()) + f"\n{weight:7} sum\n")
+    (ARTIFACTS / "weight.txt").write_text(
+        "\n".join(f"{size:7} {url}" for url, size in sizes.items()) + f"\n{weight:7} sum\n"
+    )
     assert len(sizes) >= 5
     assert weight <= 130 * 1024
     context.close()

@@ -109,7 +109,10 @@ PULL = PullRow(
     cycle_hours=21.4,
 )
 PULLS = PullsPage(
-    rows=(PULL, replace(PULL, number=479, title="Rename capture states", outcome="open", ended_at=None, cycle_hours=None)),
+    rows=(
+        PULL,
+        replace(PULL, number=479, title="Rename capture states", outcome="open", ended_at=None, cycle_hours=None),
+    ),
     total_pulls=84,
     total_cost=726_600_000_000,
     any_known=True,
@@ -128,7 +131,10 @@ def report_of(organization: str, scope: str, filters: RoiFilters) -> RoiReport:
     if organization == "poor":
         spend = replace(report.total.spend, unpriced_runs=3, suggested=4_000 * 10**9)
         total = replace(report.total, spend=spend, break_even_minutes=None, required_hours=None)
-        return replace(report, organization="Poor & Co", hourly_cost_cents=None, total=total, exact_share=0.97)
+        rows = tuple(replace(row, figures=replace(row.figures, break_even_minutes=None)) for row in report.rows)
+        return replace(
+            report, organization="Poor & Co", hourly_cost_cents=None, total=total, rows=rows, exact_share=0.97
+        )
     raise NotFound("no such organization")
 
 
@@ -136,7 +142,9 @@ def pages_app(report: Callable[[str, str, RoiFilters], RoiReport] = report_of) -
     """The application; every answer carries the content security policy of the real one."""
     app = Flask("costlens", root_path=str(ROOT / "costlens"), template_folder=str(ROOT / "templates"))
     set_up_templates(app)
-    app.register_blueprint(roi_blueprint(lambda slug, scope, filters: (report(slug, scope, filters), replace(NAV, slug=slug))))
+    app.register_blueprint(
+        roi_blueprint(lambda slug, scope, filters: (report(slug, scope, filters), replace(NAV, slug=slug)))
+    )
     pages: dict[str, Callable[[], str]] = {
         "/app/acme/runs": lambda: render_runs(RUNS, NAV, now=NOW),
         "/app/acme/runs/run_01kak3x7v9": lambda: render_run(DETAIL, NAV),
@@ -151,7 +159,7 @@ def pages_app(report: Callable[[str, str, RoiFilters], RoiReport] = report_of) -
 
     @app.errorhandler(NotFound)
     def not_found(error: NotFound) -> tuple[str, int]:
-        page = render_template("errors/error.html", nav=None, status=404, title="Not found", message=error.message)
+        page = render_template("errors/error.html", nav=None, status=404, title="Not found", body={"error": error.message})
         return page, 404
 
     @app.after_request

@@ -76,7 +76,9 @@ def figures(spend: Spend, merged: int = 0, abandoned: int = 0, **known: object) 
 def trend(cost: int, seed: int) -> tuple[int, ...]:
     """28 days of `cost`, low at the weekend, with a ripple of its own."""
     days = [END - timedelta(days=27 - at) for at in range(28)]
-    return tuple(split(cost, [(3 if each.weekday() > 4 else 14) + (at * seed * 7 + seed) % 9 for at, each in enumerate(days)]))
+    return tuple(
+        split(cost, [(3 if each.weekday() > 4 else 14) + (at * seed * 7 + seed) % 9 for at, each in enumerate(days)])
+    )
 
 
 def repository_rows() -> list[RoiRow]:
@@ -85,11 +87,26 @@ def repository_rows() -> list[RoiRow]:
     suggested = split(TOTAL.suggested, outside)
     pending = split(TOTAL.pending, outside)
     not_code = split(TOTAL.not_code, [5, 9, 3, 1, 2, 2, 0, 0])
-    shares = {name: split(getattr(TOTAL, name), [each[3] for each in REPOSITORIES]) for name in ("open", "abandoned", "reverted")}
+    shares = {
+        name: split(getattr(TOTAL, name), [each[3] for each in REPOSITORIES])
+        for name in ("open", "abandoned", "reverted")
+    }
     rows = []
-    for at, (name, team, cost, counted, before, merged, abandoned, reverted, direct, median, p90, cycle, was) in enumerate(
-        REPOSITORIES
-    ):
+    for at, (
+        name,
+        team,
+        cost,
+        counted,
+        before,
+        merged,
+        abandoned,
+        reverted,
+        direct,
+        median,
+        p90,
+        cycle,
+        was,
+    ) in enumerate(REPOSITORIES):
         outcomes = {key: parts[at] for key, parts in shares.items()}
         spend = Spend(
             counted=counted * CENT,
@@ -160,7 +177,7 @@ def add(spends: Sequence[Spend]) -> Spend:
 def day_spends(window_days: int = 28) -> tuple[DaySpend, ...]:
     """The total's code spend by day; late days have more open work, as in life."""
     days = [END - timedelta(days=window_days - 1 - at) for at in range(window_days)]
-    busy = [(3 if each.weekday() > 4 else 18) + at * 5 % 7 for at, each in enumerate(days)]
+    busy = [2 + at % 2 if each.weekday() > 4 else 14 + at * 5 % 9 for at, each in enumerate(days)]
     busy[-1] = busy[-1] // 2  # today is partial
     late = [weight * (1 + at * at // 40) for at, weight in enumerate(busy)]
     early = [weight * (4 + (window_days - at) // 5) for at, weight in enumerate(busy)]
@@ -170,7 +187,7 @@ def day_spends(window_days: int = 28) -> tuple[DaySpend, ...]:
         split(TOTAL.open, late),
         split(TOTAL.abandoned + TOTAL.reverted, busy),
         split(TOTAL.suggested + TOTAL.pending + TOTAL.unlinked, busy),
-        split(PREVIOUS.code, [(3 if each.weekday() > 4 else 17) + at * 3 % 8 for at, each in enumerate(days)]),
+        split(PREVIOUS.code, [2 if each.weekday() > 4 else 14 + at * 3 % 8 for at, each in enumerate(days)]),
         strict=True,
     )
     return tuple(DaySpend(*column) for column in columns)

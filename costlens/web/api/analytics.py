@@ -58,7 +58,14 @@ def _answer(found: Overview) -> dict[str, Any]:
 
 
 def _sums(totals: Totals) -> dict[str, Any]:
-    return {"runs": totals.runs, "cost": dollars(totals.cost_nanos), "tokens": totals.tokens}
+    """`cost` sums the runs that have a price; null where none has, since an unknown cost is not 0."""
+    unknown = totals.runs and not totals.priced_runs
+    return {
+        "runs": totals.runs,
+        "cost": None if unknown else dollars(totals.cost_nanos),
+        "tokens": totals.tokens,
+        "unpricedRuns": totals.runs - totals.priced_runs,
+    }
 
 
 def _csv(found: Overview) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
-from flask_login import current_user, login_user, logout_user
+from flask_login import login_user, logout_user
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.wrappers import Response
 
@@ -13,8 +13,9 @@ from costlens.config import Settings
 from costlens.domain.errors import CostLensError, NotFound
 from costlens.services import organizations
 from costlens.store.organizations import User
-from costlens.web.auth import SignedIn, current_organizations
+from costlens.web.auth import SignedIn, current_account, current_organizations
 from costlens.web.context import context
+from costlens.web.ui.nav import organization_url
 
 
 def blueprint() -> Blueprint:
@@ -35,12 +36,12 @@ def page(template: str, **values: object) -> str:
 
 def home() -> Response:
     """The first page of the signed-in user's first organization."""
-    if not current_user.is_authenticated:
+    if current_account() is None:
         return redirect(url_for("accounts.sign_in"))
     found = current_organizations()
     if not found:
         raise NotFound("You are not a member of any organization")
-    return redirect(f"/app/{found[0].slug}/repositories")
+    return redirect(organization_url(found[0].slug))
 
 
 def sign_in() -> str:

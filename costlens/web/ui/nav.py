@@ -39,3 +39,8 @@ def page_url(nav: Nav, page: str, query: Mapping[str, object] | None = None) -> 
     """The path of a page of this organization with the query values that are set."""
     text = urlencode({key: value for key, value in (query or {}).items() if value not in (None, "")})
     return f"/app/{nav.slug}/{page}" + (f"?{text}" if text else "")
+
+
+def organization_url(slug: str) -> str:
+    """The first page of an organization."""
+    return f"/app/{slug}/repositories"

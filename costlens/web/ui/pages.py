@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from flask import Blueprint, request
-from flask_login import current_user, login_required
+from flask_login import login_required
 
 from costlens.domain.errors import NotFound
 from costlens.domain.linking import sentence
@@ -22,7 +22,7 @@ from costlens.store.organizations import Organization
 from costlens.store.runs import RunFilter
 from costlens.store.tables import USAGE_COLUMNS
 from costlens.web.api.runs import details_object, read_cursor, show_cursor
-from costlens.web.auth import current_organization, current_organizations
+from costlens.web.auth import current_account, current_organization, current_organizations
 from costlens.web.context import context
 from costlens.web.formats import date_range
 from costlens.web.ui.lists import (
@@ -91,7 +91,7 @@ def _frame(slug: str) -> tuple[Organization, Nav, Shell]:
         others=tuple((one.slug, one.name) for one in current_organizations() if one.id != organization.id),
         teams=found.teams,
         providers=found.providers,
-        user=current_user.user.email,
+        user=user.email if (user := current_account()) else None,
         sign_out_url="/sign-out",
     )
     return organization, nav, found
@@ -333,5 +333,3 @@ def pulls_page(slug: str) -> str:
         ),
         nav,
     )
-
-

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, render_template, request
 
 from costlens.domain.roi import Figures, RoiReport, RoiRow
+from costlens.services.report_formats import roi_csv
 from costlens.web import charts
-from costlens.web.exports import roi_csv
 from costlens.web.formats import date_range
 from costlens.web.ui.nav import Nav, page_url
 
@@ -114,7 +115,7 @@ def render_roi(report: RoiReport, filters: RoiFilters, nav: Nav, *, now: datetim
     """The HTML of the page, or of its empty state where the organization has no runs; `now` is aware."""
     page = PAGE_OF_SCOPE[report.scope]
     if report.data_through is None:
-        return render_template("roi/empty.html", nav=nav, page=page, scope=report.scope)
+        return render_template("roi/empty.html", nav=nav, page=page, scope=report.scope, first_run=_first_run(nav))
     basis = {
         "period": filters.period if filters.period != RoiFilters().period else None,
         "team": filters.team,
@@ -155,14 +156,26 @@ def render_roi(report: RoiReport, filters: RoiFilters, nav: Nav, *, now: datetim
     )
 
 
+def _first_run(nav: Nav) -> str:
+    """The command that tracks a first run on this very server."""
+    return f"""curl -X POST {nav.base_url}/integrations/run \\
+  -H "Authorization: Bearer $COSTLENS_API_KEY" \\
+  -H "Content-Type: application/json" \\
+  -d '{{
+    "provider": "anthropic", "model": "claude-sonnet-4.6",
+    "tokensUsed": 1200, "latency": 800, "success": true,
+    "repo": "OWNER/NAME", "branch": "BRANCH"
+  }}'"""
+
+
 def _answer(load: Loader, slug: str, scope: str) -> Response:
     """The page as HTML or CSV; a query that says more than it must is redirected to the shortest one."""
     filters = read_filters(request.args)
     as_csv = {"format": "csv"} if request.args.get("format") == "csv" else {}
     query = filter_query(filters) | as_csv
-    report, nav = load(slug, scope, filters)
     if {key: str(value) for key, value in query.items()} != request.args.to_dict():
-        return Response(status=302, headers={"Location": page_url(nav, PAGE_OF_SCOPE[scope], query)})
+        return Response(status=302, headers={"Location": request.path + (f"?{urlencode(query)}" if query else "")})
+    report, nav = load(slug, scope, filters)
     if as_csv:
         name = f"roi-by-{scope}-{report.window.start}-{report.window.end}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
