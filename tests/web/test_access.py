@@ -45,7 +45,9 @@ OPEN = {
 }
 
 # What only Acme has: none of it may be in an answer to charlie.
-SECRETS = re.compile(r"acme/web|Storefront|Sign in by link|write-v2|failed-search|alice@example|feat/login", re.IGNORECASE)
+SECRETS = re.compile(
+    r"acme/web|Storefront|Sign in by link|write-v2|failed-search|alice@example|feat/login", re.IGNORECASE
+)
 
 
 def name_of(rule: Rule) -> str:
@@ -55,7 +57,9 @@ def name_of(rule: Rule) -> str:
 
 def rules(app: Flask) -> list[tuple[Rule, str]]:
     """Every route with its method."""
-    return [(rule, method) for rule in app.url_map.iter_rules() for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}]
+    return [
+        (rule, method) for rule in app.url_map.iter_rules() for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    ]
 
 
 def is_page(rule: Rule) -> bool:
@@ -146,7 +150,11 @@ def test_another_organizations_run_cannot_be_told_from_none(shipped: Shipped, ch
 @pytest.mark.parametrize("query", [f"repo={quote(WEB)}", "team=Storefront", "team=storefront"])
 def test_another_organizations_names_are_unknown(app: Flask, shipped: Shipped, charlie: Caller, query: str) -> None:
     for rule, method in rules(app):
-        if name_of(rule) in SCOPES_OF and method == "GET" and name_of(rule) not in ("runs.get_run", "analytics.get_usage"):
+        if (
+            name_of(rule) in SCOPES_OF
+            and method == "GET"
+            and name_of(rule) not in ("runs.get_run", "analytics.get_usage")
+        ):
             error_of(charlie.get(f"{path_of(rule)}?{query}"), 404, "not_found")
 
 

@@ -205,7 +205,9 @@ def test_a_body_past_the_limit(alice: Caller, unchanged: Callable[[], None]) -> 
 
 
 def test_half_a_surrogate_pair_costs_one_character_and_not_the_run(alice: Caller) -> None:
-    body = '{"provider":"openai","model":"gpt-5.4","tokensUsed":5,"promptId":"a\\ud83d","input":"\\ude00\\ud83d\\ude00"}'
+    body = (
+        '{"provider":"openai","model":"gpt-5.4","tokensUsed":5,"promptId":"a\\ud83d","input":"\\ude00\\ud83d\\ude00"}'
+    )
     response = alice.post(RUN, body)
     assert response.status_code == 200
     assert response.json["run"]["promptId"] == "a\ufffd"
@@ -214,9 +216,7 @@ def test_half_a_surrogate_pair_costs_one_character_and_not_the_run(alice: Caller
 @pytest.mark.parametrize(
     "content_type", ["application/xml", "multipart/form-data; boundary=x", "application/octet-stream", "text/html"]
 )
-def test_wrong_content_type(
-    app: Flask, alice_key: str, unchanged: Callable[[], None], content_type: str
-) -> None:
+def test_wrong_content_type(app: Flask, alice_key: str, unchanged: Callable[[], None], content_type: str) -> None:
     headers = {"Authorization": f"Bearer {alice_key}", "Content-Type": content_type}
     for path in (RUN, BATCH, "/runs/run_0000000000000/links"):
         response = app.test_client().post(path, headers=headers, data=json.dumps(GOOD))
@@ -348,7 +348,9 @@ def test_a_wrong_method(alice: Caller, unchanged: Callable[[], None], prefix: st
     error_of(alice.post(f"{prefix}/usage", {}), 405, "method_not_allowed")
 
 
-@pytest.mark.parametrize("run", ["run_0000000000000", "run_", "run_zzzzzzzzzzzzz", "req_0000000000000", "%00", "1", "é"])
+@pytest.mark.parametrize(
+    "run", ["run_0000000000000", "run_", "run_zzzzzzzzzzzzz", "req_0000000000000", "%00", "1", "é"]
+)
 def test_an_unknown_run(alice: Caller, run: str) -> None:
     error_of(alice.get(f"/runs/{run}"), 404, "not_found")
 
@@ -367,7 +369,10 @@ BAD_QUERIES = [
     *(
         ("/runs", f"cursor={text}", "cursor")
         # the last three: a time before year 1, a time and an id out of range
-        for text in ("x", "%00", "a" * 400, "é", "LTEwMDAwMDAwMDAwMDAwMC4x", "MTAwMDAwMDAwMDAwMDAwMC4x", "MS4xODQ0Njc0NDA3MzcwOTU1MTYxNg")
+        for text in (
+            "x", "%00", "a" * 400, "é", "LTEwMDAwMDAwMDAwMDAwMC4x", "MTAwMDAwMDAwMDAwMDAwMC4x",
+            "MS4xODQ0Njc0NDA3MzcwOTU1MTYxNg",
+        )
     ),
     ("/links", "cursor=x", "cursor"),
     ("/links", "cursor=" + "9" * 30, "cursor"),

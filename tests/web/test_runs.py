@@ -313,7 +313,12 @@ def test_roi_as_json_and_as_csv_agree(shipped: Shipped, alice: Caller, scope: st
     assert int(total["Runs"]) == figures["runs"]
     assert sum(Decimal(row["Cost (USD)"]) for row in named) == Decimal(code["Cost (USD)"])
     assert sum(int(row["Runs"]) for row in named) == int(code["Runs"])
-    for column, bucket in (("Merged", "merged"), ("Open", "open"), ("Abandoned", "abandoned"), ("Not linked", "unlinked")):
+    for column, bucket in (
+        ("Merged", "merged"),
+        ("Open", "open"),
+        ("Abandoned", "abandoned"),
+        ("Not linked", "unlinked"),
+    ):
         assert float(code[f"{column} (USD)"]) == figures["spend"][bucket]
 
 
