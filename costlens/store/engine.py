@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,6 +77,9 @@ def _unavailable() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
+        # SQLite also says OperationalError of a wrong statement (code 1), which waiting does not mend.
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            raise
         raise Unavailable("The database is busy or away; nothing was stored, send it again", retry_after=1) from error
 
 

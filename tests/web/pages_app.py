@@ -86,8 +86,7 @@ DETAIL = RunDetail(
             "checkout-api #482",
             "https://github.com/example/checkout-api/pull/482",
             "counted",
-            "same branch, same author, 18 minutes before the commit",
-            "B1",
+            "same branch, same author, 18 minutes before the commit (B1, 0.90)",
             900,
         ),
     ),
@@ -159,7 +158,8 @@ def pages_app(report: Callable[[str, str, RoiFilters], RoiReport] = report_of) -
 
     @app.errorhandler(NotFound)
     def not_found(error: NotFound) -> tuple[str, int]:
-        page = render_template("errors/error.html", nav=None, status=404, title="Not found", body={"error": error.message})
+        body = {"error": error.message}
+        page = render_template("errors/error.html", nav=None, status=404, title="Not found", body=body)
         return page, 404
 
     @app.after_request

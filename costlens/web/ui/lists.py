@@ -76,8 +76,7 @@ class EvidenceLine:
     target: str
     url: str | None
     state: str  # counted, suggested, rejected
-    sentence: str
-    rule: str
+    sentence: str  # ends with rule and confidence
     confidence: int  # permille
 
 

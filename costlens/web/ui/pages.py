@@ -272,7 +272,6 @@ def run_page(slug: str, run_id: str) -> str:
                     None,
                     "rejected" if link.state == "unlinked" else link.state,
                     sentence(link.evidence),
-                    link.rule,
                     link.confidence,
                 )
                 for link in found.links
