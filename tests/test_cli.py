@@ -270,7 +270,7 @@ def test_report_says_the_same_as_table_json_and_csv(server: Server, tmp_path: Pa
     lines = {line.split("  ")[0]: line for line in text.splitlines()}
     assert f"${row['cost']:,.2f}" in lines["acme/shop"]
     assert "2/0" in lines["acme/shop"]
-    assert f"${body['total']['notCodeCost']:,.2f}" in lines["Not code (production)"]
+    assert f"${body['total']['notCodeCost']:,.4f}" in lines["Not code (production)"]
     assert f"${body['total']['totalCost']:,.2f}" in lines["Total"]
     assert f"{body['total']['breakEvenMinutes']:.1f} minutes per merged pull request" in text
 

@@ -16,7 +16,7 @@ _REMOTE = re.compile(
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
-_OWNER_NAME = re.compile(r"^[\w.-]+(?:/[\w.-]+)+$")
+_OWNER_NAME = re.compile(r"^(?:(?!\.{1,2}/)[\w.-]+/)+(?!\.{1,2}$)[\w.-]+$")  # no part is `.` or `..`
 _NOREPLY = re.compile(r"^(?:(\d+)\+)?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\[bot\])?)@users\.noreply\.[a-z0-9.-]+$")
 
 

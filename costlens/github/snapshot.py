@@ -92,7 +92,7 @@ def _record(line: bytes, repository: str | None) -> Record:
     if not isinstance(raw, dict):
         raise InvalidInput("a line must be a JSON object")
     kind = raw.get("type") or _inferred(raw)
-    if kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES:
         raise InvalidInput(f"unknown type {kind!r}; known are {', '.join(_TYPES)}", field="type")
     if repository and kind in ("commit", "pull"):
         raw.setdefault("repo", repository)
@@ -182,4 +182,7 @@ def _utc(at: datetime, field: str) -> datetime:
     """In UTC and whole milliseconds, as the store keeps it. Raises InvalidInput without an offset."""
     if at.tzinfo is None:
         raise InvalidInput(f"{field} needs a UTC offset, as in 2026-01-05T10:42:40Z", field=field)
-    return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)
+    try:
+        return at.astimezone(UTC).replace(microsecond=at.microsecond // 1000 * 1000)
+    except OverflowError as error:
+        raise InvalidInput(f"{field} is out of range", field=field) from error

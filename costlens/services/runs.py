@@ -128,6 +128,8 @@ def decide(
         raise InvalidInput("The run is production traffic, which is not linked", field="action")
     if action == "move" and from_number is None:
         raise InvalidInput("A move needs fromPrNumber", field="fromPrNumber")
+    if action == "move" and from_number == number:
+        raise InvalidInput("fromPrNumber must be another pull request than prNumber", field="fromPrNumber")
     with store.read() as tx:
         repository_id = find_repositories(tx, organization.id, [name]).get(name.lower(), 0)
         wanted = {n: find_pull(tx, organization.id, repository_id, n) for n in (number, from_number) if n is not None}

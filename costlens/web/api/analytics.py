@@ -73,9 +73,9 @@ def _csv(found: Overview) -> Response:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("date", "runs", "cost", "tokens"))
-    for day, sums in found.days.items():
-        rows.writerow((day.isoformat(), sums.runs, dollars(sums.cost_nanos), sums.tokens))
-    rows.writerow(("total", found.total.runs, dollars(found.total.cost_nanos), found.total.tokens))
+    for label, totals in [*((day.isoformat(), sums) for day, sums in found.days.items()), ("total", found.total)]:
+        shown = _sums(totals)
+        rows.writerow((label, shown["runs"], shown["cost"], shown["tokens"]))
     return Response(text.getvalue(), mimetype="text/csv")
 
 

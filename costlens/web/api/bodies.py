@@ -129,7 +129,7 @@ def invalid(error: Exception) -> InvalidInput:
 
 def read_run(body: bytes, ratio: Ratio) -> RunInput:
     """A run from the bytes of one JSON object. Raises InvalidInput."""
-    return _run(decode(body, dict[str, Any]), ratio)
+    return _run(_object(body), ratio)
 
 
 def read_batch(body: bytes, limit: int, ratio: Ratio) -> list[RunInput | CostLensError]:
@@ -147,9 +147,25 @@ def read_batch(body: bytes, limit: int, ratio: Ratio) -> list[RunInput | CostLen
     return [_item(item, ratio) for item in items]
 
 
+def _object(body: bytes) -> dict[str, Any]:
+    """The fields of a JSON object. Raises InvalidInput, which names the field of a number that no type holds."""
+    try:
+        return decode(body, dict[str, Any])
+    except InvalidInput as error:
+        if error.field is None:
+            raise
+        for name, value in decode(body, dict[str, msgspec.Raw]).items():
+            try:
+                decode(bytes(value), object)
+            except InvalidInput as found:
+                message = found.message.rpartition(": ")[2]
+                raise InvalidInput(f"{name[:100]}: {message}", field=name[:100]) from error
+        raise
+
+
 def _item(item: msgspec.Raw, ratio: Ratio) -> RunInput | CostLensError:
     try:
-        raw = decode(bytes(item), dict[str, Any])
+        raw = _object(bytes(item))
         for other, name in (("tokens", "tokensUsed"), ("prompt", "input")):
             if other in raw:
                 raw.setdefault(name, raw[other])

@@ -29,7 +29,7 @@ def number(name: str, default: int, low: int, high: int) -> int:
     value = text(name)
     if value is None:
         return default
-    if not value.isdecimal() or not low <= int(value[:12]) <= high:
+    if not value.isdecimal() or not low <= int(value) <= high:
         raise InvalidInput(f"{name} must be a whole number from {low} to {high}", field=name)
     return int(value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from flask import Blueprint, Response
@@ -151,11 +151,14 @@ def details_object(found: RunDetails) -> dict[str, Any]:
     }
 
 
+_Number = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
+
+
 class _Decision(msgspec.Struct, rename="camel"):
     action: Literal["confirm", "reject", "move"]
-    pr_number: int
+    pr_number: _Number
     repo: str | None = None
-    from_pr_number: int | None = None
+    from_pr_number: _Number | None = None
 
 
 def decide(run_id: str) -> Response:
@@ -231,7 +234,7 @@ def read_cursor(text: str | None) -> tuple[datetime, int] | None:
         return None
     try:
         millis, _, run_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(".")
-        if abs(int(millis)) > 10**14 or not 0 <= int(run_id) < 1 << 63:
+        if not 0 <= int(millis) < 10**14 or not 0 <= int(run_id) < 1 << 63:
             raise ValueError(text)
         return from_millis(int(millis)), int(run_id)
     except (ValueError, binascii.Error) as error:

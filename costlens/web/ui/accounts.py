@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask_login import login_user, logout_user
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -50,8 +48,10 @@ def sign_in() -> str:
     return page("sign_in/index.html")
 
 
-def use_link(token: str) -> Response | tuple[str, int]:
-    """Signs in with a link, once; 410 when it was used or has expired."""
+def use_link(token: str) -> Response | str | tuple[str, int]:
+    """Signs in with a link, once; 410 when it was used or has expired. A HEAD, as link previews send, does nothing."""
+    if request.method == "HEAD":
+        return ""
     user = organizations.use_sign_in_link(context().store, token)
     if user is None:
         return page("sign_in/expired.html"), 410
@@ -68,9 +68,8 @@ def _start_session(user: User) -> Response:
 
 def _local(target: str | None) -> str:
     """A path of this server, whatever the session holds."""
-    parts = urlsplit(target or "/")
-    local = not parts.scheme and not parts.netloc and parts.path.startswith("/app/") and "\\" not in parts.path
-    return (target or "/") if local else "/"
+    local = target is not None and target.startswith("/app/") and "\\" not in target and target.isprintable()
+    return target if target and local else "/"
 
 
 def sign_out() -> Response:
