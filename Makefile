@@ -20,8 +20,8 @@ check: .venv/dev ## style, types, import contracts, templates
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/djlint --quiet --check templates
-	$(BIN)/djlint --quiet --lint templates
+	$(BIN)/djlint --check templates
+	$(BIN)/djlint --lint templates
 
 bench: .venv/server ## measure; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
