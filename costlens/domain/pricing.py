@@ -9,11 +9,11 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from costlens.domain.errors import InvalidInput
 from costlens.domain.rate_cards import COLUMNS, Override, RateCard, find_card
+from costlens.domain.shown import NANOS
 from costlens.domain.usage import Usage, UsageQuality
 
 __all__ = ["Override", "Price", "PriceLine", "RateCard", "cost_nanos", "explain", "find_card", "parse_usd", "price_run"]
 
-NANOS = 10**9  # in a dollar
 _PICOS_PER_NANO = 1000
 _MOST_REPORTED_USD = 10**6
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from costlens.domain.usage import Usage
+from costlens.domain.usage import Usage, UsageQuality
 
 FUTURE_TOLERANCE = timedelta(hours=1)
 NOT_CODE_ENVIRONMENTS = frozenset({"production", "staging"})
@@ -117,11 +117,12 @@ def prompt_version(prompt_id: str | None) -> str | None:
 
 
 def content_hash(run: RunInput) -> bytes:
-    """What must be equal when the same request id comes again: provider, model and tokens."""
+    """What must be equal when the same request id comes again: provider, model and tokens.
+
+    Of an estimated split only the total counts: the split follows the model's usual ratio, which moves.
+    """
     usage = run.usage
-    parts = (
-        run.provider,
-        run.model,
+    counts = (
         usage.input_uncached,
         usage.cache_read,
         usage.cache_write_5m,
@@ -129,4 +130,5 @@ def content_hash(run: RunInput) -> bytes:
         usage.output_text,
         usage.output_reasoning,
     )
-    return hashlib.sha256("\0".join(map(str, parts)).encode()).digest()[:16]
+    told = (usage.total,) if usage.quality == UsageQuality.SPLIT_ESTIMATE else counts
+    return hashlib.sha256("\0".join(map(str, (run.provider, run.model, *told))).encode()).digest()[:16]

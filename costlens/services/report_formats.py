@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,8 +18,8 @@ from costlens.domain.roi import (
     Spend,
     required_hours_per_week,
 )
+from costlens.domain.shown import dollars, instant
 
-NANOS = 1_000_000_000
 _PLURAL = {"repository": "repositories", "team": "teams"}
 # A spreadsheet runs a cell that begins with one of these as a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -94,7 +93,7 @@ def pull_request_json(row: PullRequestRow) -> dict[str, Any]:
     """One pull request as JSON values; runs and cost over its whole life."""
     return {
         "number": row.number,
-        "repository": row.repository,
+        "repo": row.repository,
         "title": row.title,
         "outcome": row.outcome,
         "runs": row.runs,
@@ -104,16 +103,6 @@ def pull_request_json(row: PullRequestRow) -> dict[str, Any]:
         "closedAt": instant(row.closed_at),
         "cycleHours": row.cycle_hours,
     }
-
-
-def dollars(nanos: int | None) -> float | None:
-    """Nano-dollars in dollars, unrounded."""
-    return None if nanos is None else nanos / NANOS
-
-
-def instant(at: datetime | None) -> str | None:
-    """An instant as ISO 8601 in UTC, ending in Z."""
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _assisted_json(share: AssistedShare | None) -> dict[str, Any] | None:

@@ -12,13 +12,13 @@ from costlens.domain.errors import InvalidInput, NotFound
 from costlens.domain.links import Outcome
 from costlens.domain.periods import bounds, day_start, previous_window
 from costlens.domain.roi import DaySpend, Figures, Filters, PullCost, PullRequestRow, RoiReport, RoiRow, Spend, Window
-from costlens.services.report_formats import roi_csv, roi_json
+from costlens.services.report_formats import pull_request_json, roi_csv, roi_json
 from costlens.store import reports
 from costlens.store.engine import Store, Tx
 from costlens.store.reports import DayRow, OrganizationFacts, RowFacts
 from costlens.store.types import from_millis, to_millis
 
-__all__ = ["PullRequestPage", "pull_request_report", "roi_csv", "roi_json", "roi_report"]
+__all__ = ["PullRequestPage", "pull_request_json", "pull_request_report", "roi_csv", "roi_json", "roi_report"]
 
 SCOPES = ("repository", "team")
 PAGE_SIZE = 100

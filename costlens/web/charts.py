@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from costlens.domain.roi import DaySpend, RoiReport
-from costlens.web.formats import NANOS_PER_DOLLAR, date_range, day
+from costlens.domain.shown import NANOS
+from costlens.web.formats import date_range, day
 
 LONGEST_DAILY = 92  # past this many days the bars would be hairlines: one bar a week
 SPARK_WIDTH, SPARK_HEIGHT = 84, 18
@@ -99,4 +100,4 @@ def _bar(label: str, days: Sequence[DaySpend]) -> Bar:
 
 def _series(name: str, label: str, nanos: Sequence[int]) -> dict[str, object]:
     """One series in dollars, to a hundredth of a cent: enough for a bar, never used for sums."""
-    return {"name": name, "label": label, "values": [round(value / NANOS_PER_DOLLAR, 4) for value in nanos]}
+    return {"name": name, "label": label, "values": [round(value / NANOS, 4) for value in nanos]}

@@ -10,7 +10,6 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-NANOS_PER_DOLLAR = 10**9
 NANOS_PER_CENT = 10**7
 MINUS = "\u2212"
 UNKNOWN = "–"

@@ -106,3 +106,12 @@ def test_production_is_not_code(environment: str | None, code: bool) -> None:
 )
 def test_version_of_a_prompt(prompt: str | None, version: str | None) -> None:
     assert prompt_version(prompt) == version
+
+
+def test_an_estimated_split_counts_by_its_total() -> None:
+    def split(input_tokens: int, output_tokens: int) -> bytes:
+        usage = Usage(input_tokens, output_text=output_tokens, quality=UsageQuality.SPLIT_ESTIMATE)
+        return content_hash(replace(RUN, usage=usage))
+
+    assert split(75, 25) == split(60, 40)
+    assert split(75, 25) != split(75, 26)

@@ -8,9 +8,10 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from costlens.domain.shown import dollars, instant
 from costlens.services.analytics import Overview, Totals, overview
 from costlens.services.usage import plan_usage
-from costlens.web.answers import dollars, instant, json_answer
+from costlens.web.answers import json_answer
 from costlens.web.api import params
 from costlens.web.auth import require_key
 from costlens.web.context import context

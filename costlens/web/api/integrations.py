@@ -9,10 +9,11 @@ from flask import Blueprint, Response, request
 from costlens.config import PLANS
 from costlens.domain.errors import CostLensError, UnsupportedMedia
 from costlens.domain.runs import show_id
+from costlens.domain.shown import dollars
 from costlens.services import usage as usage_service
 from costlens.services.ingest import Accepted, Ingested, Result, ingest
 from costlens.store.organizations import KeyRow
-from costlens.web.answers import dollars, json_answer
+from costlens.web.answers import json_answer
 from costlens.web.api.bodies import Ratio, read_batch, read_run
 from costlens.web.auth import require_key
 from costlens.web.context import context

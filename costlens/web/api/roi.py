@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from costlens.services import reports
-from costlens.web.answers import dollars, instant, json_answer
+from costlens.web.answers import json_answer
 from costlens.web.api import params
 from costlens.web.auth import require_key
 from costlens.web.context import context
@@ -61,21 +61,7 @@ def get_pull_requests() -> Response:
             "startDate": page.window.start.isoformat(),
             "endDate": page.window.end.isoformat(),
             "timezone": page.window.timezone,
-            "pullRequests": [
-                {
-                    "repo": row.repository,
-                    "number": row.number,
-                    "title": row.title,
-                    "outcome": row.outcome,
-                    "runs": row.runs,
-                    "cost": dollars(row.cost),
-                    "createdAt": instant(row.created_at),
-                    "mergedAt": instant(row.merged_at),
-                    "closedAt": instant(row.closed_at),
-                    "cycleHours": row.cycle_hours,
-                }
-                for row in page.rows
-            ],
+            "pullRequests": [reports.pull_request_json(row) for row in page.rows],
             "nextCursor": page.next_cursor,
         }
     )

@@ -13,12 +13,13 @@ from flask import Blueprint, Response
 from costlens.domain.errors import InvalidInput
 from costlens.domain.linking import sentence
 from costlens.domain.runs import read_id, show_id
+from costlens.domain.shown import dollars, instant
 from costlens.services import runs as run_service
 from costlens.services.runs import RunDetails
 from costlens.store.runs import RunFilter
 from costlens.store.tables import USAGE_COLUMNS
 from costlens.store.types import from_millis, to_millis
-from costlens.web.answers import dollars, instant, json_answer
+from costlens.web.answers import json_answer
 from costlens.web.api import params
 from costlens.web.api.bodies import decode
 from costlens.web.api.integrations import json_body
