@@ -10,7 +10,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import get_current_job
 
+from costlens.queue import JobQueue
 from costlens.services import linking
+from costlens.store.engine import Store
 from workers.context import opened
 
 LOCK_SECONDS = 10  # renewed while the pass runs; so long a killed job stands in the way of the next
@@ -18,16 +20,45 @@ WAIT_SECONDS = 600
 
 
 def link_repository(organization_id: int, repository_id: int) -> dict[str, int]:
-    """One linking pass; one at a time for a repository, since a pass writes differences from what it read."""
+    """One linking pass."""
+    with opened() as (store, queue):
+        done = _link(store, queue, organization_id, repository_id)
+    return {"runs": done.runs, "changed": done.changed}
+
+
+def sweep() -> int:
+    """Makes up every pass that a lost job left undone; answers how many.
+
+    It links by itself: RQ moves delayed jobs only some time after a queue or a worker was lost.
+    """
+    with opened() as (store, queue):
+        missed = linking.waiting(store)
+        for organization_id, repository_id in missed:
+            _link(store, queue, organization_id, repository_id)
+    return len(missed)
+
+
+def age_pending() -> int:
+    """Looks again at runs that have been pending for too long, so they become unlinked; answers how many passes."""
+    with opened() as (store, queue):
+        repositories = linking.overdue(store)
+        for organization_id, repository_id in repositories:
+            _link(store, queue, organization_id, repository_id, full=True)
+    return len(repositories)
+
+
+def _link(
+    store: Store, queue: JobQueue, organization_id: int, repository_id: int, *, full: bool = False
+) -> linking.Pass:
+    """One pass at a time for a repository, since a pass writes differences from what it read."""
     job = get_current_job()
     if job is None:
-        raise RuntimeError("link_repository runs as a job")
-    name = f"costlens:link:{organization_id}:{repository_id}"
-    with opened() as (store, queue), alone(job.connection, name):
-        done = linking.link_repository(store, organization_id, repository_id)
-        for other in sorted(done.elsewhere):
-            queue.link_soon(organization_id, other)
-    return {"runs": done.runs, "changed": done.changed}
+        raise RuntimeError("linking jobs run in a worker")
+    with alone(job.connection, f"costlens:link:{organization_id}:{repository_id}"):
+        done = linking.link_repository(store, organization_id, repository_id, full=full)
+    for other in sorted(done.elsewhere):
+        queue.link_soon(organization_id, other)
+    return done
 
 
 @contextmanager
@@ -51,21 +82,3 @@ def alone(connection: Redis, name: str) -> Iterator[None]:
         finally:
             done.set()
             renewer.join()
-
-
-def sweep() -> int:
-    """Asks again for every pass that a lost job left undone; answers how many."""
-    with opened() as (store, queue):
-        missed = linking.waiting(store)
-        for organization_id, repository_id in missed:
-            queue.link_soon(organization_id, repository_id)
-    return len(missed)
-
-
-def age_pending() -> int:
-    """Looks again at runs that have been pending for too long, so they become unlinked; answers how many passes."""
-    with opened() as (store, _):
-        repositories = linking.overdue(store)
-        for organization_id, repository_id in repositories:
-            linking.link_repository(store, organization_id, repository_id, full=True)
-    return len(repositories)
