@@ -23,7 +23,7 @@ check: .venv/dev ## style, types, import contracts, templates
 	$(BIN)/djlint --check templates
 	$(BIN)/djlint --lint templates
 
-bench: .venv/server ## measure; see benchmarks/README.md
+bench: .venv/server ## measure; benchmarks/README.md says what
 	$(BIN)/python -m benchmarks
 
 clean:
