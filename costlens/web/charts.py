@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import TypeVar
 
 from costlens.domain.roi import DaySpend, RoiReport
 from costlens.domain.shown import NANOS
@@ -13,11 +14,14 @@ from costlens.web.formats import date_range, day
 LONGEST_DAILY = 92  # past this many days the bars would be hairlines: one bar a week
 SPARK_WIDTH, SPARK_HEIGHT = 84, 18
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One bar of the spend chart: a day or a week; money in nano-dollars."""
 
+    first: date  # its day, or its week's first
     label: str
     merged: int
     open: int
@@ -41,11 +45,16 @@ def bars(report: RoiReport) -> tuple[Bar, ...]:
     days = report.days
     if not is_weekly(report):
         return tuple(_bar(day(each.day), [each]) for each in days)
-    # Whole weeks count back from the end, so only the first bar can be shorter.
+    return tuple(
+        _bar(date_range(week[0].day, week[0].day + timedelta(days=len(week) - 1)), week) for week in _weeks(days)
+    )
+
+
+def _weeks(days: Sequence[T]) -> list[Sequence[T]]:
+    """Whole weeks, counted back from the end, so only the first can be shorter."""
     short = len(days) % 7
     starts = ([0] if short else []) + list(range(short, len(days), 7))
-    weeks = [days[start:end] for start, end in zip(starts, [*starts[1:], len(days)], strict=True)]
-    return tuple(_bar(date_range(week[0].day, week[0].day + timedelta(days=len(week) - 1)), week) for week in weeks)
+    return [days[start:end] for start, end in zip(starts, [*starts[1:], len(days)], strict=True)]
 
 
 def spend_chart(report: RoiReport, *, compared: bool) -> dict[str, object]:
@@ -59,7 +68,7 @@ def spend_chart(report: RoiReport, *, compared: bool) -> dict[str, object]:
     ]
     if compared:
         series.append(_series("previous", "Previous", [bar.previous for bar in drawn]))
-    first_days = [bar.label.split(" – ")[0] for bar in drawn]
+    first_days = [day(bar.first) for bar in drawn]
     return {
         "labels": [bar.label for bar in drawn],
         "ticks": _ticks(first_days, "this week" if is_weekly(report) else "today"),
@@ -68,9 +77,14 @@ def spend_chart(report: RoiReport, *, compared: bool) -> dict[str, object]:
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """The `points` of an SVG polyline over `values`, scaled to SPARK_WIDTH × SPARK_HEIGHT from zero up; "" for none."""
+    """The `points` of an SVG polyline over `values`, scaled to SPARK_WIDTH × SPARK_HEIGHT from zero up; "" for none.
+
+    Values are a day each; of a long window a point is a week.
+    """
     if not values:
         return ""
+    if len(values) > LONGEST_DAILY:
+        values = [sum(week) for week in _weeks(values)]
     highest = max(values) or 1
     step = (SPARK_WIDTH - 2) / max(len(values) - 1, 1)
     inner = SPARK_HEIGHT - 2
@@ -89,6 +103,7 @@ def _ticks(labels: Sequence[str], last: str) -> list[str]:
 
 def _bar(label: str, days: Sequence[DaySpend]) -> Bar:
     return Bar(
+        first=days[0].day,
         label=label,
         merged=sum(each.merged for each in days),
         open=sum(each.open for each in days),

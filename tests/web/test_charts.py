@@ -38,7 +38,9 @@ def test_a_long_window_has_a_bar_a_week_and_loses_nothing() -> None:
     assert bars[0].label == "24 Nov 2025"
     assert bars[-1].label == "17 – 23 Nov 2026"
     assert sum(bar.total for bar in bars) == report.total.spend.code
-    assert chart_of(365)["ticks"][-1] == "this week"
+    ticks = [tick for tick in chart_of(365)["ticks"] if tick]
+    assert ticks[:3] == ["24 Nov", "6 Jan", "24 Feb"], "each with its month"
+    assert ticks[-1] == "this week"
 
 
 def test_sparkline_spans_its_box() -> None:
@@ -46,3 +48,4 @@ def test_sparkline_spans_its_box() -> None:
     assert charts.sparkline([0, 0]) == "1.0,17.0 83.0,17.0"
     assert charts.sparkline([5]) == "1.0,1.0"
     assert charts.sparkline([]) == ""
+    assert charts.sparkline([1] * 365).count(",") == 53, "a point a week"
