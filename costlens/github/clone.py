@@ -46,7 +46,7 @@ def read_clone(
     name = repository_name(repository)
     git = ask(path)
     ref, branch = main_branch(git)
-    yield RepositoryRecord(name, default_branch=branch)
+    yield RepositoryRecord(name, default_branch=branch, closed_known=False)
     yield from _Reader(name, branch).records(git, ref, since, progress)
 
 

@@ -12,12 +12,14 @@ import pytest
 from costlens.domain.errors import InvalidInput, Unavailable
 from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record, RepositoryRecord
 from costlens.domain.names import Identity, identities_of
+from costlens.domain.roi import Window
 from costlens.github.clone import read_clone
 from costlens.services.linking import link_repository
+from costlens.services.reports import roi_report
 from costlens.services.sync import Imported, import_records
 from costlens.store import tables as t
 from tests.github.clones import ALICE, BOB, START, Clone, new_clone
-from tests.services.ledger import Ledger, a_run, check_buckets, check_sums, open_ledger
+from tests.services.ledger import Ledger, a_pull, a_run, check_buckets, check_sums, open_ledger
 
 HOUR = timedelta(hours=1)
 
@@ -100,7 +102,7 @@ def test_the_repository_and_its_people_come_too(clone: Clone) -> None:
     clone.commit("By nobody", author=("Nobody", ""))
     clone.commit("Again", author=("Alice B.", "ALICE@example.com"))
     records = read(clone)
-    assert records[0] == RepositoryRecord("acme/web", None, "main")
+    assert records[0] == RepositoryRecord("acme/web", None, "main", closed_known=False)
     assert [record for record in records if isinstance(record, PersonRecord)] == [
         PersonRecord((Identity("email", "alice@example.com"),), "Alice", bot=False),
         PersonRecord(
@@ -234,7 +236,7 @@ def test_since_is_asked_of_the_merge_and_not_of_its_commits(clone: Clone) -> Non
     (pull,) = pulls(clone, since).values()
     assert [one.sha for one in pull.commits] == [inside]
     assert set(commits(clone, since)) == {merge}
-    assert read(clone, clone.now) == [RepositoryRecord("acme/web", None, "main")]
+    assert read(clone, clone.now) == [RepositoryRecord("acme/web", None, "main", closed_known=False)]
     assert pulls(clone, since) == pulls(clone)
 
 
@@ -244,20 +246,20 @@ def test_the_default_branch_of_the_remote_comes_first(clone: Clone, tmp_path: Pa
     clone.git("clone", "--quiet", str(clone.path), str(tmp_path / "copy"))
     copy = Clone(tmp_path / "copy")
     copy.git("switch", "--quiet", "--create", "main", "origin/main")
-    assert read(copy)[0] == RepositoryRecord("acme/web", None, "trunk")
+    assert read(copy)[0] == RepositoryRecord("acme/web", None, "trunk", closed_known=False)
     assert list(pulls(copy)) == [5]
     copy.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/gone")
-    assert read(copy)[0] == RepositoryRecord("acme/web", None, "main")
+    assert read(copy)[0] == RepositoryRecord("acme/web", None, "main", closed_known=False)
     assert pulls(copy) == {}
 
 
 def test_without_main_what_is_checked_out(tmp_path: Path) -> None:
     clone = new_clone(tmp_path / "web", "develop")
     clone.commit("Start (#1)", "a.py")
-    assert read(clone)[0] == RepositoryRecord("acme/web", None, "develop")
+    assert read(clone)[0] == RepositoryRecord("acme/web", None, "develop", closed_known=False)
     clone.git("checkout", "--quiet", "--detach")
     clone.git("branch", "-D", "develop")
-    assert read(clone)[0] == RepositoryRecord("acme/web", None, None)
+    assert read(clone)[0] == RepositoryRecord("acme/web", None, None, closed_known=False)
     assert pulls(clone)[1].base_ref is None
 
 
@@ -420,3 +422,36 @@ def test_a_direct_revert_is_seen(ledger: Ledger, clone: Clone) -> None:
     clone.commit(f'Revert "Export (#2)"\n\nThis reverts commit {shas["export"]}.', "export.py")
     load(ledger, clone)
     assert {row["number"]: row["outcome"] for row in ledger.rows(t.pull_requests)} == {1: "merged", 2: "reverted"}
+
+
+def closed_known(ledger: Ledger) -> bool | None:
+    (row,) = ledger.rows(t.repositories)
+    return row["closed_known"]  # type: ignore[no-any-return]
+
+
+def merge_yield(ledger: Ledger) -> float | None:
+    window = Window(START.date(), START.date() + timedelta(days=7), "UTC")
+    return roi_report(ledger.store, ledger.organization.id, "repository", window=window).total.merge_yield
+
+
+def test_merge_yield_waits_for_a_source_that_tells_of_closed_pull_requests(ledger: Ledger, clone: Clone) -> None:
+    a_history(clone)
+    ledger.send_one(a_run(repository="acme/web", occurred_at=START, pr_number=1), now=clone.now)
+    load(ledger, clone)
+    rules(ledger, clone.now)
+    assert closed_known(ledger) is False
+    assert merge_yield(ledger) is None
+    load(ledger, clone)
+    assert closed_known(ledger) is False
+    import_records(ledger.store, ledger.organization.id, [a_pull(9, merged_at=None, closed_at=clone.now)])
+    assert closed_known(ledger) is True
+    assert merge_yield(ledger) == 1  # no run is counted on the abandoned one
+    load(ledger, clone)
+    assert closed_known(ledger) is True
+
+
+def test_a_clone_takes_nothing_from_what_another_source_told(ledger: Ledger, clone: Clone) -> None:
+    a_history(clone)
+    import_records(ledger.store, ledger.organization.id, [a_pull(9, merged_at=clone.now, closed_at=clone.now)])
+    load(ledger, clone)
+    assert closed_known(ledger) is None
