@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "organization": (_DATA, "organization", "Create or change an organization."),
     "sign-in-link": (_DATA, "sign_in_link", "Print a link that signs an account in, once."),
     "key": (_DATA, "key", "Create or revoke an API key."),
-    "github": (_DATA, "github", "Import GitHub's facts from snapshot files."),
+    "github": (_DATA, "github", "Import GitHub's facts from snapshot files or a local clone."),
     "link": (_DATA, "link", "Link runs to pull requests now."),
     "report": ("costlens.commands.report", "report", "Print a report of a running server."),
 }

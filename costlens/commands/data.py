@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from costlens.config import PLANS, Settings, load_settings
 from costlens.domain.errors import NotFound
+from costlens.github.clone import read_clone
 from costlens.github.snapshot import read_snapshot
 from costlens.queue import JobQueue
 from costlens.services import keys, linking, organizations, sync
@@ -22,6 +24,8 @@ from costlens.store.engine import Store
 from costlens.store.facts import repositories_of
 from costlens.store.migrate import upgrade
 from costlens.store.organizations import Organization
+
+CLONE_DAYS = 180  # how far back a clone is read unless told otherwise
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -175,29 +179,43 @@ def revoke_key(organization_name: str, prefix: str) -> None:
 
 @click.group()
 def github() -> None:
-    """Import GitHub's facts from snapshot files."""
+    """Import GitHub's facts from snapshot files or a local clone."""
 
 
 @github.command(name="import")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", metavar="FILES...", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--git", "clone", metavar="PATH", type=click.Path(path_type=Path), help="Read a local clone instead.")
+@click.option("--repo", metavar="OWNER/NAME", help="The clone's repository, or that of lines that name none.")
+@click.option(
+    "--since", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), help="Read the clone from here.  [default: 180 days]"
+)
 @click.option("--organization", "name", help="Whose repositories these are.  [default: the only one]")
-@click.option("--repo", metavar="OWNER/NAME", help="Repository of lines that name none.")
 @json_option
-def import_(files: tuple[Path, ...], name: str | None, repo: str | None, as_json: bool) -> None:
-    """Import snapshot files (newline-delimited JSON); importing one again changes nothing.
+def import_(
+    files: tuple[Path, ...],
+    clone: Path | None,
+    repo: str | None,
+    since: datetime | None,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Import snapshot files (newline-delimited JSON) or a local clone; importing one again changes nothing.
 
-    docs/snapshot.md describes the format. Linking follows by the worker.
+    docs/snapshot.md describes the files, docs/clone.md what a clone can tell. Linking follows by the worker.
     """
+    if bool(files) == bool(clone):
+        raise click.UsageError("Give snapshot files, or a clone with --git PATH --repo OWNER/NAME")
+    if clone and not repo:
+        raise click.UsageError("--git needs --repo OWNER/NAME: a clone does not tell its name on GitHub")
+    if since and not clone:
+        raise click.UsageError("--since is for --git; a snapshot file is read as a whole")
     settings, store = open_store()
     found = find_organization(store, name)
-    total = sync.Imported()
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        for path in files:
-            task = progress.add_task(path.name, total=path.stat().st_size)
-            done = sync.import_records(store, found.id, read_snapshot(_lines(path, progress, task), repository=repo))
-            total = total.plus(done)
+    if clone and repo:
+        start = since.replace(tzinfo=UTC) if since else datetime.now(UTC) - timedelta(days=CLONE_DAYS)
+        total = _import_clone(store, found.id, clone, repo, start)
+    else:
+        total = _import_files(store, found.id, files, repo)
     queue = JobQueue(settings.queue_url)
     for repository_id in sorted(total.changed | {0} if total.changed else set()):
         queue.link_soon(found.id, repository_id)
@@ -210,6 +228,29 @@ def import_(files: tuple[Path, ...], name: str | None, repo: str | None, as_json
         "changedRepositories": len(total.changed),
     }
     _print(body, as_json)
+
+
+def _import_clone(store: Store, organization_id: int, path: Path, repo: str, since: datetime) -> sync.Imported:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("commits"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(repo, total=None)
+        records = read_clone(
+            path, repo, since=since, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+        return sync.import_records(store, organization_id, records)
+
+
+def _import_files(store: Store, organization_id: int, files: tuple[Path, ...], repo: str | None) -> sync.Imported:
+    total = sync.Imported()
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        for path in files:
+            task = progress.add_task(path.name, total=path.stat().st_size)
+            lines = _lines(path, progress, task)
+            total = total.plus(sync.import_records(store, organization_id, read_snapshot(lines, repository=repo)))
+    return total
 
 
 def _lines(path: Path, progress: Progress, task: Any) -> Iterator[bytes]:

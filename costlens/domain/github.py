@@ -13,6 +13,7 @@ class RepositoryRecord:
     name: str  # owner/name
     github_id: int | None = None  # None: the source does not tell
     default_branch: str | None = None  # None: unknown
+    closed_known: bool = True  # False: the source tells of no pull request that was closed unmerged
 
 
 @dataclass(frozen=True, slots=True)

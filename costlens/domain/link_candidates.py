@@ -10,6 +10,7 @@ from costlens.domain.link_index import Index, PullEntry, next_commits
 from costlens.domain.link_rules import (
     NEXT_COMMIT,
     NEXT_COMMIT_LATE,
+    PROMPT_TRAILER,
     TRAILER_SLACK,
     Candidate,
     Target,
@@ -120,6 +121,32 @@ def head_before(run: RunFact, index: Index) -> list[Candidate]:
         return []
     delta = seconds_to(run, own[0].commit)
     return [Candidate("D1", own[0], "commitSha", "commit", run.commit_sha, delta, same_person=True)]
+
+
+def prompt_trailers(run: RunFact, index: Index) -> list[Candidate]:
+    """P1: the person's first commit after the run, within a week, whose trailer names the run's prompt.
+
+    Many runs share a prompt, so it proves nothing of another person's commit, nor of a later one.
+    """
+    if not run.has_repository or run.prompt_id is None or run.person_id is None:
+        return []
+    named = _authored(index.by_prompt.get((run.person_id, run.prompt_id), ()))
+    first = min((at for at, _ in named if at >= run.occurred_at), default=None)
+    if first is None or first - run.occurred_at > PROMPT_TRAILER:
+        return []
+    return [
+        Candidate(
+            "P1",
+            target,
+            "promptId",
+            "commit trailer",
+            run.prompt_id,
+            seconds_to(run, target.commit),
+            same_person=True,
+        )
+        for at, target in named
+        if at == first
+    ]
 
 
 def following_commit(run: RunFact, index: Index, session_files: Set[str]) -> list[Candidate]:

@@ -21,6 +21,7 @@ _CLAIMS = {
     "B2": "same branch `{matched}`, but the work of another person",
     "B3": "same branch `{matched}`, person of the run unknown",
     "C1": "neighbour in session `{matched}`",
+    "P1": "prompt `{matched}` in the {targetField}",
     "T1": "the next commit of the same person changes the same files",
     "T2": "the next commit of the same person, within a day, changes the same files",
     "T3": "the next commit of the same person, which changes other files",
@@ -61,7 +62,7 @@ def sentence(evidence: Mapping[str, object]) -> str:
     parts = [_CLAIMS.get(rule, rule).format(**words, short=str(evidence.get("sha") or evidence.get("matched", ""))[:7])]
     if evidence.get("rejectedBy"):
         parts.insert(0, f"rejected by {evidence['rejectedBy']}")
-    if rule == "B1" and evidence.get("person") is not None:
+    if rule in ("B1", "P1") and evidence.get("person") is not None:
         parts.append("same author")
     if shared := evidence.get("filesShared"):
         parts.append(_files(evidence.get("files"), shared))

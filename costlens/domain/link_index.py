@@ -48,6 +48,7 @@ class Index:
     by_run_key: Mapping[str, Sequence[Target]]
     by_session: Mapping[str, Sequence[Target]]  # commits, by author time
     bodies_by_session: Mapping[str, Sequence[PullEntry]]
+    by_prompt: Mapping[tuple[int, str], Sequence[Target]]  # (author, prompt) → commits, by author time
     timelines: Mapping[int, Timeline]
     outside_branches: frozenset[str]  # branches that hold commits outside any pull request
 
@@ -62,6 +63,7 @@ def build_index(facts: RepositoryFacts) -> Index:
     by_run_key: dict[str, list[Target]] = defaultdict(list)
     by_session: dict[str, list[Target]] = defaultdict(list)
     bodies: dict[str, list[PullEntry]] = defaultdict(list)
+    by_prompt: dict[tuple[int, str], list[Target]] = defaultdict(list)
     of_person: dict[int, list[Target]] = defaultdict(list)
     defaults = frozenset({facts.default_branch} if facts.default_branch else {"main", "master"})
     for commit, target in targets:
@@ -72,6 +74,8 @@ def build_index(facts: RepositoryFacts) -> Index:
             by_session[session].append(target)
         if commit.person_id is not None and not _is_merge(target):
             of_person[commit.person_id].append(target)
+            for prompt in commit.prompts:
+                by_prompt[commit.person_id, prompt].append(target)
     for entry in entries:
         pull = entry.pull
         if pull.head_ref and pull.head_ref not in defaults:
@@ -92,6 +96,7 @@ def build_index(facts: RepositoryFacts) -> Index:
         by_run_key=by_run_key,
         by_session=by_session,
         bodies_by_session=bodies,
+        by_prompt=by_prompt,
         timelines={
             person: Timeline([target.commit.authored_at for target in own if target.commit], own)
             for person, own in of_person.items()

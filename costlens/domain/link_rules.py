@@ -21,6 +21,7 @@ RULESET_V1 = Ruleset(
             "C1": 850,  # neighbour in the same session
             "T1": 800,  # default branch, next commit within two hours, same files
             "B3": 850,  # branch of the pull request, person of the run unknown
+            "P1": 800,  # trailer names the prompt, same author within a week
             "D1": 750,  # started from a commit of one open pull request
             "T2": 450,  # next commit within a day, same files
             "T3": 150,  # next commit within two hours, other files
@@ -37,6 +38,7 @@ BEFORE_FIRST_COMMIT = timedelta(days=7)
 AFTER_CLOSE = timedelta(hours=1)
 TRAILER_SLACK = timedelta(minutes=5)
 NEIGHBOUR = timedelta(hours=4)
+PROMPT_TRAILER = timedelta(days=7)
 NEXT_COMMIT = timedelta(hours=2)
 NEXT_COMMIT_LATE = timedelta(hours=24)
 

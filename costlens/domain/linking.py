@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from costlens.domain.link_candidates import branches, explicit, following_commit, head_before, session_trailers
+from costlens.domain.link_candidates import (
+    branches,
+    explicit,
+    following_commit,
+    head_before,
+    prompt_trailers,
+    session_trailers,
+)
 from costlens.domain.link_evidence import describe, sentence
 from costlens.domain.link_index import FOREVER, Index, build_index
 from costlens.domain.link_rules import EXPLICIT, NEIGHBOUR, RULE_ORDER, RULESET_V1, Candidate, Target
@@ -127,11 +134,12 @@ def _unlinked(case: _Case, proposals: Sequence[Candidate], ruleset: Ruleset, now
 
 
 def _weak_proposals(run: RunFact, index: Index, sessions: Mapping[str, _Session], anchored: bool) -> list[Candidate]:
-    """The rules that look beyond the run itself: its session, and what its person committed next."""
+    """The rules that look beyond the run itself: its session, and what its person committed later."""
     if not run.has_repository:
         return []
     session = sessions.get(run.session_id) if run.session_id else None
-    found = [*head_before(run, index), *following_commit(run, index, session.files if session else _NO_FILES)]
+    session_files = session.files if session else _NO_FILES
+    found = [*head_before(run, index), *prompt_trailers(run, index), *following_commit(run, index, session_files)]
     if session and not anchored:
         found.extend(_neighbours(run, session, index))
     return found

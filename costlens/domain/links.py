@@ -49,6 +49,7 @@ class RunFact:
     pr_number: int | None
     files: frozenset[str]
     keys: frozenset[str]
+    prompt_id: str | None = None  # None: not named
     has_repository: bool = True  # False: the run names none; it may still be named by a trailer
     code: bool = True  # False: production traffic, which is never linked
 

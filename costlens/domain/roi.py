@@ -86,7 +86,7 @@ class Figures:
     median: int | None  # None: fewer than 20 merged ("few PRs")
     p90: int | None  # None: fewer than 20 merged
     full_per_merged: int | None  # None: nothing merged
-    merge_yield: float | None  # 0 to 1. None: nothing closed
+    merge_yield: float | None  # 0 to 1. None: nothing closed, or closed ones not known
     cycle_hours: float | None  # median, first commit to merge. None: no commits known
     break_even_minutes: float | None  # None: hourly cost not set, or nothing merged
     required_hours: float | None  # break-even over all code spend, in hours. None: hourly cost not set
@@ -148,6 +148,7 @@ class PullCost:
     closed_at: datetime | None  # None: open
     reverted_at: datetime | None  # None: not reverted, or unknown when
     first_commit_at: datetime | None  # None: commits unknown
+    closed_known: bool = True  # False: its repository's closed pull requests are not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +279,7 @@ def _joined(parts: list[PullCost]) -> PullCost:
         closed_at=first.closed_at,
         reverted_at=first.reverted_at,
         first_commit_at=first.first_commit_at,
+        closed_known=first.closed_known,
     )
 
 
@@ -317,7 +319,7 @@ def figures(
         median=_nanos(percentile(costs, 500)) if enough else None,
         p90=_nanos(percentile(costs, 900)) if enough else None,
         full_per_merged=per_unit(spend.code, len(merged)),
-        merge_yield=len(merged) / len(closed) if closed else None,
+        merge_yield=len(merged) / len(closed) if closed and all(pull.closed_known for pull in closed) else None,
         cycle_hours=percentile(sorted(hours for hours in cycles if hours is not None), 500),
         break_even_minutes=break_even_minutes(spend.code, len(merged), hourly_cost_cents),
         required_hours=required_hours(spend.code, hourly_cost_cents),

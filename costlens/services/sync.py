@@ -118,6 +118,10 @@ def _save_repository(
             values = {"github_id": record.github_id, "default_branch": record.default_branch}
             changed |= github_store.save_repository(tx, organization_id, repository_id, values)
     pulls = [record for record in records if isinstance(record, PullRecord)]
+    if any(pull.merged_at is None for pull in pulls):
+        github_store.set_closed_known(tx, organization_id, repository_id)
+    elif any(isinstance(record, RepositoryRecord) and not record.closed_known for record in records):
+        github_store.set_closed_unknown(tx, organization_id, repository_id)
     commits = list(_commits(records))
     authors = [*(commit.author for commit in commits), *(pull.author for pull in pulls)]
     people = person_ids(tx, organization_id, [author for author in authors if author], at)

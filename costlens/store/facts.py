@@ -96,6 +96,7 @@ _RUN_COLUMNS = [
         "files",
         "request_id",
         "correlation_id",
+        "prompt_id",
         "repository_id",
         "code",
         "link_state",
@@ -118,6 +119,7 @@ def run_fact(row: Mapping[str, Any]) -> RunFact:
         pr_number=row["pr_number"],
         files=frozenset(row["files"] or ()),
         keys=frozenset(key for key in (show_id("run", row["id"]), row["request_id"], row["correlation_id"]) if key),
+        prompt_id=row["prompt_id"],
         has_repository=row["repository_id"] is not None,
         code=row["code"],
     )

@@ -37,6 +37,35 @@ def save_repository(tx: Tx, organization_id: int, repository_id: int, values: Va
     return True
 
 
+def set_closed_unknown(tx: Tx, organization_id: int, repository_id: int) -> None:
+    """Notes that closed pull requests are not told of, unless another source told of the repository before."""
+    repository = t.repositories.c
+    tx.execute(
+        update(t.repositories)
+        .where(
+            repository.organization_id == organization_id,
+            repository.id == repository_id,
+            repository.imported_at.is_(None),
+            repository.closed_known.is_(None),
+        )
+        .values(closed_known=False)
+    )
+
+
+def set_closed_known(tx: Tx, organization_id: int, repository_id: int) -> None:
+    """Notes that a source tells of pull requests that are not merged, where none did."""
+    repository = t.repositories.c
+    tx.execute(
+        update(t.repositories)
+        .where(
+            repository.organization_id == organization_id,
+            repository.id == repository_id,
+            repository.closed_known.is_(False),
+        )
+        .values(closed_known=True)
+    )
+
+
 def save_commits(
     tx: Tx, organization_id: int, repository_id: int, rows: Sequence[Values]
 ) -> tuple[dict[str, int], bool]:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     union,
 )
 
@@ -212,10 +213,15 @@ def pull_costs(
             p.closed_at,
             p.reverted_at,
             p.first_commit_at,
+            func.coalesce(repositories.c.closed_known, true()),
         )
-        .select_from(chosen.join(pull_requests, p.id == chosen.c.id).join(rollup_links, _counted_on(p.id)))
+        .select_from(
+            chosen.join(pull_requests, p.id == chosen.c.id)
+            .join(repositories, repositories.c.id == p.repository_id)
+            .join(rollup_links, _counted_on(p.id))
+        )
         .where(r.organization_id == organization_id, *_filtered(rollup_links, filters))
-        .group_by(key, p.id)
+        .group_by(key, p.id, repositories.c.closed_known)
         .having(_any_left())
         .order_by(p.id, key)
     )

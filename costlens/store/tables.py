@@ -155,6 +155,7 @@ repositories = Table(
     Column("default_branch", Text),  # null: unknown, `main` and `master` are taken for it
     Column("team_id", BigInteger, ForeignKey("teams.id")),  # null: not assigned
     Column("imported_at", Instant),  # null: no GitHub facts yet
+    Column("closed_known", Boolean),  # false: only merged pull requests were told of; null: no source says so
     # The linker is behind when linked_version is not facts_version: then every run is looked at again.
     Column("facts_version", Integer, nullable=False, server_default="0"),
     Column("linked_version", Integer, nullable=False, server_default="0"),

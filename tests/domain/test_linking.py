@@ -275,6 +275,59 @@ def test_the_next_commit_weakens_with_time() -> None:
     assert [[one.rule for one in answer.links] for answer in link(*runs, pulls=pulls)] == [["T1"], ["T2"], ["T2"], []]
 
 
+def test_a_trailer_with_the_prompt_counts_for_its_author() -> None:
+    prompts = frozenset({"review-v2"})
+    pulls = (
+        a_pull(7, a_commit("c1", NOON + 3 * DAY, prompts=prompts)),
+        a_pull(8, a_commit("c2", NOON + 4 * DAY, prompts=prompts)),
+    )
+    own, later, other_prompt, other_person, unknown_person, no_prompt = link(
+        a_run(1, prompt_id="review-v2"),
+        a_run(2, NOON + 3 * DAY + MINUTE, prompt_id="review-v2"),
+        a_run(3, prompt_id="review-v1"),
+        a_run(4, prompt_id="review-v2", person_id=BOB),
+        a_run(5, prompt_id="review-v2", person_id=None),
+        a_run(6),
+        pulls=pulls,
+    )
+    assert found(own) == ("counted", (("P1", 107),))
+    assert found(later) == ("counted", (("P1", 108),))
+    for answer in (other_prompt, other_person, unknown_person, no_prompt):
+        assert answer.links == ()
+    assert sentence(own.links[0].evidence) == (
+        "prompt `review-v2` in the commit trailer, same author, 3 days before the commit (P1, 0.80)"
+    )
+
+
+def test_a_trailer_with_the_prompt_holds_for_a_week() -> None:
+    pulls = (a_pull(7, a_commit("c1", NOON, prompts=frozenset({"p1"}))),)
+    times = (NOON, NOON - 7 * DAY, NOON - 7 * DAY - MINUTE, NOON + MINUTE)
+    runs = [a_run(number, at, prompt_id="p1", branch="elsewhere") for number, at in enumerate(times)]
+    assert [[one.rule for one in answer.links] for answer in link(*runs, pulls=pulls)] == [["P1"], ["P1"], [], []]
+
+
+def test_the_branch_outranks_the_prompt_and_the_prompt_outranks_a_guess() -> None:
+    pulls = (
+        a_pull(7, a_commit("c1", NOON + HOUR, files=frozenset({"a.py"}))),
+        a_pull(8, a_commit("c2", NOON + 2 * HOUR, prompts=frozenset({"p1"}))),
+    )
+    by_branch, by_files, by_prompt = link(
+        a_run(1, prompt_id="p1", branch="feature/7"),
+        a_run(2, prompt_id="p1", branch="main", files=frozenset({"a.py"})),
+        a_run(3, prompt_id="p1", branch="main", files=frozenset({"z.py"})),
+        pulls=pulls,
+    )
+    assert found(by_branch) == ("counted", (("B1", 107),))
+    assert found(by_files) == ("counted", (("T1", 107),))
+    assert found(by_prompt) == ("counted", (("P1", 108),))
+
+
+def test_a_prompt_may_name_a_commit_outside() -> None:
+    outside = a_commit("d1", NOON + HOUR, prompts=frozenset({"p1"}))
+    (answer,) = link(a_run(prompt_id="p1"), commits=(outside,))
+    assert [(one.pull_request_id, one.commit_sha, one.rule) for one in answer.links] == [(None, "d1", "P1")]
+
+
 def test_a_next_commit_outside_keeps_the_run_from_pull_requests() -> None:
     files = frozenset({"a.py"})
     pulls = (a_pull(7, a_commit("c1", NOON + HOUR, files=files)),)

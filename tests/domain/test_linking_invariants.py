@@ -33,7 +33,8 @@ def _commits(draw: st.DrawFn) -> CommitFact:
     at = draw(_moments)
     branches = draw(st.frozensets(_names, max_size=1))
     keys = draw(st.frozensets(st.sampled_from(("run_1", "run_2")), max_size=1))
-    return CommitFact(draw(_shas), draw(_people), at, at, draw(_files), branches, keys, draw(_sessions))
+    prompts = draw(st.frozensets(st.sampled_from(("p1", "p2")), max_size=1))
+    return CommitFact(draw(_shas), draw(_people), at, at, draw(_files), branches, keys, draw(_sessions), prompts)
 
 
 @st.composite
@@ -49,6 +50,7 @@ def _worlds(draw: st.DrawFn) -> tuple[list[RunFact], RepositoryFacts, list[Manua
             commit_is_result=draw(st.booleans()),
             pr_number=draw(st.sampled_from((None, None, 1, 2, 9))),
             files=draw(_files),
+            prompt_id=draw(st.sampled_from(("p1", "p2", None))),
             has_repository=draw(st.booleans()),
             code=draw(st.integers(0, 5)) > 0,
         )

@@ -70,6 +70,12 @@ def test_figures_of_four_pull_requests() -> None:
     )
 
 
+def test_merge_yield_needs_every_repository_s_closed_pull_requests() -> None:
+    pulls = [merged(1, 4), abandoned(2), replace(merged(3, 4), closed_known=False)]
+    assert figures(Spend(), pulls, hourly_cost_cents=None).merge_yield is None
+    assert figures(Spend(), pulls[:2], hourly_cost_cents=None).merge_yield == 0.5
+
+
 def test_nothing_merged_divides_by_nothing() -> None:
     empty = figures(Spend(unlinked=DOLLAR), [], hourly_cost_cents=9_500)
 

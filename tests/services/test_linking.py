@@ -14,6 +14,7 @@ from costlens.domain.errors import Conflict, NotFound
 from costlens.domain.github import PersonRecord, PullRecord, RepositoryRecord
 from costlens.domain.names import identities_of
 from costlens.services import linking
+from costlens.services.ingest import Accepted
 from costlens.services.linking import decide_link, link_repository, overdue, waiting
 from costlens.services.sync import import_records
 from costlens.store import tables as t
@@ -78,6 +79,19 @@ def test_a_run_is_linked_by_its_branch(ledger: Ledger) -> None:
     row = ledger.row(run.id)
     assert (row.link_state, row.counted_nanos, row.linked_at) == ("counted", run.cost_nanos, LATER)
     assert now_linked(ledger) == {run.id: [(1, "B1", "counted")]}
+
+
+def test_a_run_is_linked_by_a_trailer_with_its_prompt(ledger: Ledger) -> None:
+    message = "Review\n\nCostLens-Prompt: review-v2"
+    load(ledger, a_pull(1, a_commit("a" * 40, NOW, message=message)))
+    run, other = ledger.send(
+        a_run(repository="acme/web", actor="alice", prompt_id="review-v2"),
+        a_run(repository="acme/web", actor="bob", prompt_id="review-v2"),
+    )
+    link(ledger)
+    assert isinstance(run, Accepted)
+    assert isinstance(other, Accepted)
+    assert now_linked(ledger) == {run.run["id"]: [(1, "P1", "counted")]}
 
 
 def test_a_second_pass_writes_nothing(ledger: Ledger) -> None:

@@ -178,6 +178,12 @@ def test_without_pull_requests_the_page_says_so_and_invents_nothing() -> None:
     assert "Merge yield – 0 of 0 closed PRs" in text
 
 
+def test_a_merge_yield_that_is_not_known_says_why() -> None:
+    report = roi_report()
+    text = text_of(replace(report, total=replace(report.total, merge_yield=None)))
+    assert "Merge yield – closed PRs are not known: a local clone tells of merged ones only" in text
+
+
 def test_an_organization_without_runs_gets_the_first_steps(client: FlaskClient) -> None:
     html = client.get("/app/new/repositories").text
     assert "curl -X POST http://127.0.0.1:8787/integrations/run" in html
