@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
+from costlens.config import SettingsError
 from costlens.domain.errors import Unavailable
 from costlens.store import engine
 from costlens.store import tables as t
@@ -170,6 +171,12 @@ def test_a_database_that_is_away_is_unavailable() -> None:
         with pytest.raises(Unavailable), away.read() as tx:
             count_users(tx)
         away.close()
+
+
+def test_an_address_that_cannot_be_read_shows_no_password() -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL") as caught:
+        Store("postgresql:alice:hunter2@host")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_times_whole_numbers_and_json_come_back_as_they_were(store: Store) -> None:
