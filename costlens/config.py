@@ -116,7 +116,8 @@ def _number(env: Mapping[str, str], name: str, *, default: int, low: int, high: 
 
 def _database_url(text: str | None) -> str | None:
     if text is not None and not text.startswith(("sqlite:", "postgresql:", "postgresql+psycopg:")):
-        raise SettingsError(f"DATABASE_URL: {text!r} does not begin with sqlite: or postgresql:")
+        # The rest of the address may hold a password.
+        raise SettingsError(f"DATABASE_URL: {text.partition(':')[0]!r} is neither sqlite nor postgresql")
     return text
 
 

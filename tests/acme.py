@@ -28,7 +28,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, insert
@@ -37,7 +36,6 @@ from costlens.domain.roi import Window
 from costlens.store.engine import Store, Tx
 from costlens.store.tables import (
     MEASURES,
-    metadata,
     organizations,
     people,
     pull_requests,
@@ -47,6 +45,7 @@ from costlens.store.tables import (
     rollup_links,
     teams,
 )
+from tests.databases import open_store
 
 ACME, CHARLIES = 1, 2
 ZONE = "America/New_York"
@@ -61,11 +60,13 @@ def november(day: int, hour: int = 12, minute: int = 0) -> datetime:
     return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
 
 
-def open_store(folder: Path) -> Store:
-    """An empty database with all tables."""
-    store = Store(f"sqlite:///{folder / 'costlens.db'}")
-    metadata.create_all(store.engine)
-    return store
+@contextmanager
+def open_acme(engine: str) -> Iterator[Store]:
+    """A database with the organization of this module, and Charlie's."""
+    with open_store(engine) as store:
+        with store.write() as tx:
+            insert_acme(tx)
+        yield store
 
 
 def ledger(

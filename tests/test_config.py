@@ -101,6 +101,7 @@ def test_a_long_data_folder_gets_a_short_socket_of_its_own(tmp_path: Path) -> No
         ("COSTLENS_SECRET_KEY_FILE", "/", "COSTLENS_SECRET_KEY_FILE: cannot read /: Is a directory"),
         ("COSTLENS_DATA", "/proc/none", "COSTLENS_DATA: cannot make the folder /proc/none: "),
         ("DATABASE_URL", "nonsense", "DATABASE_URL: "),
+        ("DATABASE_URL", "mysql://alice:hunter2@host/x", "DATABASE_URL: 'mysql' is neither sqlite nor postgresql"),
         ("COSTLENS_SECRET_KEY", "short", "COSTLENS_SECRET_KEY: "),
     ],
 )

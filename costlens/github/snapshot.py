@@ -89,6 +89,8 @@ def read_snapshot(lines: Iterable[bytes], *, repository: str | None = None) -> I
 
 def _record(line: bytes, repository: str | None) -> Record:
     raw = msgspec.json.decode(line)
+    if b"\\u0000" in line:
+        raw = _without_nul(raw)
     if not isinstance(raw, dict):
         raise InvalidInput("a line must be a JSON object")
     kind = raw.get("type") or _inferred(raw)
@@ -108,6 +110,15 @@ def _record(line: bytes, repository: str | None) -> Record:
             return _commit(row, repository_name(row.repo))
         case _:
             return _pull(row)
+
+
+def _without_nul(value: Any) -> Any:
+    """The same without the one character that PostgreSQL cannot store: a body that holds it must stop no import."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, list):
+        return [_without_nul(one) for one in value]
+    return {name: _without_nul(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def _inferred(raw: dict[str, Any]) -> str | None:

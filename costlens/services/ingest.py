@@ -109,10 +109,11 @@ class _Batch:
             for row in price_overrides(tx, organization)
         )
         self.keys = find_keys(tx, organization, {key for run in runs for key in _own_keys(run)})
+        self.stored = get_runs(tx, organization, {key.run_id for key in self.keys.values()}, lock=True)
+        # After the lock: whoever tells of the same call meanwhile waits, and then sees what this transaction stored.
         if repeated := [value for kind, value in self.keys if kind == "request"]:
             told = {(_said_by(source), value) for source in AUTHORITY for value in repeated}
             self.keys |= find_keys(tx, organization, told)
-        self.stored = get_runs(tx, organization, {key.run_id for key in self.keys.values()}, lock=True)
 
     def _one(self, run: RunInput) -> Result:
         digest = content_hash(run)

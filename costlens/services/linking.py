@@ -113,8 +113,10 @@ def _write(
         fresh: list[dict[str, Any]] = []
         ended: list[int] = []
         seen: list[int] = []
+        differences = _differences(tx, organization_id, answers, ids, lock=True)
+        # After the lock: a decision stored before it counts, one stored after it marks the run as not seen.
         decided = _by_run(link_store.decisions(tx, organization_id, ids))
-        for answer, run, stored in _differences(tx, organization_id, answers, ids, lock=True):
+        for answer, run, stored in differences:
             if (
                 (run["repository_id"] or repository_id) != repository_id
                 or fact_store.run_fact(run) != looked_at.runs[answer.run_id]

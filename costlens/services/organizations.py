@@ -45,6 +45,8 @@ def create_organization(
     """
     at = now or datetime.now(UTC)
     check_timezone(timezone)
+    if "\0" in name:
+        raise InvalidInput("The name must not hold a NUL character", field="name")  # PostgreSQL cannot store it
     with store.write() as tx:
         if org_store.slug_taken(tx, slug(name)):
             raise Conflict(f"An organization named {name!r} exists already", field="name")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -57,18 +58,20 @@ def import_records(
     done = Imported()
     source = iter(records)
     while page := list(islice(source, PAGE)):
-        with store.write() as tx:
-            saved = _save_page(tx, organization_id, page, at)
-            # With the page itself: an import that is cut off must not leave facts that the linker never looks at.
-            for repository_id in sorted(saved.changed):
-                github_store.bump_facts(tx, organization_id, repository_id, at)
-        done = done.plus(saved)
+        done = done.plus(store.transact(partial(_store_page, organization_id=organization_id, page=page, at=at)))
         if progress:
             progress(len(page))
     for repository_id in sorted(done.repositories):
-        with store.write() as tx:
-            _settle_outcomes(tx, organization_id, repository_id)
+        store.transact(partial(_settle_outcomes, organization_id=organization_id, repository_id=repository_id))
     return done
+
+
+def _store_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime) -> Imported:
+    saved = _save_page(tx, organization_id, page, at)
+    # With the page itself: an import that is cut off must not leave facts that the linker never looks at.
+    for repository_id in sorted(saved.changed):
+        github_store.bump_facts(tx, organization_id, repository_id, at)
+    return saved
 
 
 def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime) -> Imported:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from costlens.config import SettingsError
 from costlens.domain.errors import Unavailable
 
 Tx = Connection  # what every function of the store takes first: an open transaction
 
 BUSY_SECONDS = 10
+CONNECT_SECONDS = 5
+YIELD_SECONDS = 0.05
+
+# PostgreSQL's codes of a transaction that lost against another and may simply be done again.
+_LOST = ("40001", "40P01")  # serialization failure, deadlock
 
 T = TypeVar("T")
 
@@ -27,13 +35,18 @@ class Store:
     def __init__(self, url: str) -> None:
         self.engine: Engine = _engine(url)
         self.dialect = self.engine.dialect.name
+        # SQLite's BEGIN is such a snapshot by itself.
+        snapshot = (
+            {} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        )
+        self._reader = self.engine.execution_options(**snapshot)
         # SQLite has one writer: waiting for it here costs a wake-up, waiting in SQLite costs sleeping and polling.
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """A transaction that sees one state of the data and writes nothing. Raises Unavailable."""
-        with _unavailable(), self.engine.connect() as tx:
+        with _unavailable(), self._reader.connect() as tx:
             yield tx
 
     @contextmanager
@@ -46,13 +59,20 @@ class Store:
                 yield tx
 
     def transact(self, work: Callable[[Tx], T]) -> T:
-        """`work` in a write transaction, again from the start when another writer stored the same key meanwhile."""
+        """`work` in a write transaction, again from the start when another writer came in between.
+
+        That is: it stored the same key meanwhile, or each of the two waited for the other.
+        """
         for _ in range(3):
             try:
                 with self.write() as tx:
                     return work(tx)
             except IntegrityError:
                 continue
+            except Unavailable as error:
+                if not _lost(error.__cause__):
+                    raise
+                time.sleep(YIELD_SECONDS)  # the one that won goes on first, or both meet again
         with self.write() as tx:
             return work(tx)
 
@@ -81,17 +101,48 @@ def _unavailable() -> Iterator[None]:
         if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             raise
         raise Unavailable("The database is busy or away; nothing was stored, send it again", retry_after=1) from error
+    except PoolTimeout as error:
+        raise Unavailable("The database is busy; nothing was stored, send it again", retry_after=1) from error
     except DatabaseError as error:
         if type(error) is not DatabaseError:
             raise  # a kind of its own, such as a key stored twice
         raise Unavailable(f"The database cannot be used: {error.orig}", retry_after=60) from error
 
 
+def _lost(error: BaseException | None) -> bool:
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _LOST
+
+
 def _engine(url: str) -> Engine:
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=32)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:  # its text would show a password
+        raise SettingsError("DATABASE_URL: cannot be read as an address") from None
+    return _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+
+
+def _postgresql(url: URL) -> Engine:
+    wishes = {"connect_timeout": CONNECT_SECONDS, "application_name": "costlens"}
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),  # `postgresql:` alone would mean another driver
+        isolation_level="READ COMMITTED",  # whatever the server's default: writers lock what they change
+        pool_pre_ping=True,
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=BUSY_SECONDS,
+        connect_args={name: value for name, value in wishes.items() if name not in url.query},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
+        connection.commit()
+
+    return engine
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=32)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

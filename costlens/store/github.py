@@ -192,7 +192,7 @@ def closed_pulls(tx: Tx, organization_id: int, repository_id: int) -> Sequence[A
             pull.closed_at, pull.outcome, pull.reverted_at,
         )
         .where(pull.organization_id == organization_id, pull.repository_id == repository_id)
-        .order_by(pull.merged_at, pull.number)
+        .order_by(pull.merged_at.nulls_first(), pull.number)
     ).all()  # fmt: skip
 
 

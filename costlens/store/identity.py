@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 from costlens.domain.names import Identity
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.upsert import add_to, insert_one, keep_first
+from costlens.store.upsert import add_to, insert_one
 
 CHUNK = 400  # values in one IN list: SQLite takes 32,766 parameters, plans stay readable with fewer
 
@@ -20,7 +20,7 @@ def repository_ids(tx: Tx, organization_id: int, names: Iterable[str], now: date
     """Repository id of each owner/name as spelled, and of its lower-case form; unknown ones are made."""
     spelled = sorted(set(names))
     wanted = {name.lower(): name for name in reversed(spelled)}
-    found = find_repositories(tx, organization_id, wanted)
+    found = find_repositories(tx, organization_id, wanted, lock=True)
     for key in sorted(wanted.keys() - found.keys()):
         row = {"organization_id": organization_id, "name": wanted[key], "created_at": now}
         repository_id = insert_one(tx, t.repositories, row)
@@ -30,15 +30,17 @@ def repository_ids(tx: Tx, organization_id: int, names: Iterable[str], now: date
     return found | {name: found[name.lower()] for name in spelled}
 
 
-def find_repositories(tx: Tx, organization_id: int, names: Iterable[str]) -> dict[str, int]:
-    """Repository id of each lower-case name that is known."""
+def find_repositories(tx: Tx, organization_id: int, names: Iterable[str], *, lock: bool = False) -> dict[str, int]:
+    """Repository id of each lower-case name that is known.
+
+    `lock`: no other writer gives a name to another repository before this transaction ends. Who stores runs of the
+    repository needs it.
+    """
     alias = t.repository_aliases.c
-    rows = tx.execute(
-        select(alias.name, alias.repository_id).where(
-            alias.organization_id == organization_id, alias.name.in_([name.lower() for name in names])
-        )
+    query = select(alias.name, alias.repository_id).where(
+        alias.organization_id == organization_id, alias.name.in_([name.lower() for name in names])
     )
-    return {row.name: row.repository_id for row in rows}
+    return {row.name: row.repository_id for row in tx.execute(query.with_for_update(read=True) if lock else query)}
 
 
 def person_ids(
@@ -48,6 +50,8 @@ def person_ids(
 
     Unknown identities join the person that another of the set names; a set that nobody knows makes a person.
     A set that names several people merges them into the oldest: identities are one person's by what GitHub says.
+    No other writer gives these identities to another person before this transaction ends. Raises IntegrityError when
+    one has stored an identity of these meanwhile: `Store.transact` then finds its person.
     """
     groups = [tuple(group) for group in dict.fromkeys(map(tuple, wanted)) if group]
     known = _known(tx, organization_id, {identity for group in groups for identity in group})
@@ -62,12 +66,10 @@ def person_ids(
             merge_people(tx, organization_id, keep=person, drop=other)
             known.update({identity: person for identity, owner in known.items() if owner == other})
             result.update({done: person for done, owner in result.items() if owner == other})
-        new = [identity for identity in group if identity not in known]
-        keep_first(
-            tx,
-            t.identities,
-            [{"organization_id": organization_id, "kind": i.kind, "value": i.value, "person_id": person} for i in new],
-        )
+        new = [identity for identity in dict.fromkeys(group) if identity not in known]
+        if new:
+            head = {"organization_id": organization_id, "person_id": person}
+            tx.execute(insert(t.identities), [head | {"kind": one.kind, "value": one.value} for one in new])
         known.update(dict.fromkeys(new, person))
         result[group] = person
     return result
@@ -79,11 +81,13 @@ def _known(tx: Tx, organization_id: int, identities: set[Identity]) -> dict[Iden
     known: dict[Identity, int] = {}
     for start in range(0, len(values), CHUNK):
         rows = tx.execute(
-            select(column.kind, column.value, column.person_id).where(
+            select(column.kind, column.value, column.person_id)
+            .where(
                 column.organization_id == organization_id,
                 column.kind.in_(("login", "email", "github_id")),
                 column.value.in_(values[start : start + CHUNK]),
             )
+            .with_for_update(read=True)
         )
         known.update({Identity(row.kind, row.value): row.person_id for row in rows})
     return known

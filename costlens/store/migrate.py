@@ -9,11 +9,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 from costlens.store.engine import Store
 
 # Beside the package in a checkout, inside it in a wheel.
 _PLACES = (Path(__file__).parents[2] / "migrations", Path(__file__).parents[1] / "_data" / "migrations")
+
+_MIGRATING = 0xC057  # an advisory lock's key; any number that nothing else in the database uses
 
 
 def _folder() -> Path:
@@ -35,6 +38,10 @@ def upgrade(store: Store) -> None:
     config = Config()
     config.set_main_option("script_location", str(_folder()))
     with store.write() as tx:
+        if store.dialect == "postgresql":
+            # Of several processes that start at once, one migrates; the others wait, however long it takes.
+            tx.execute(text("SET LOCAL lock_timeout = 0"))
+            tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
         config.attributes["connection"] = tx
         command.upgrade(config, "head")
 

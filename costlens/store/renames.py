@@ -42,6 +42,13 @@ def _join(tx: Tx, organization_id: int, *, keep: int, drop: int, name: str) -> N
     told = tx.scalar(select(repository.github_id).where(repository.id == drop))
     if imported is not None or told is not None:
         raise Conflict(f"{name} is known to GitHub as another repository", field="name")
+    # First: who stores runs under a name holds it until they are in, and they must be moved too.
+    alias = t.repository_aliases.c
+    tx.execute(
+        update(t.repository_aliases)
+        .where(alias.organization_id == organization_id, alias.repository_id == drop)
+        .values(repository_id=keep)
+    )
     run = t.runs.c
     tx.execute(
         update(t.runs)
@@ -53,10 +60,4 @@ def _join(tx: Tx, organization_id: int, *, keep: int, drop: int, name: str) -> N
         rows = [dict(row) for row in tx.execute(select(table).where(*mine)).mappings()]
         tx.execute(table.delete().where(*mine))
         add_to(tx, table, [row | {"repository_id": keep} for row in rows], measures)
-    alias = t.repository_aliases.c
-    tx.execute(
-        update(t.repository_aliases)
-        .where(alias.organization_id == organization_id, alias.repository_id == drop)
-        .values(repository_id=keep)
-    )
     tx.execute(t.repositories.delete().where(repository.organization_id == organization_id, repository.id == drop))

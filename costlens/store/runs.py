@@ -51,11 +51,15 @@ def find_keys(tx: Tx, organization_id: int, keys: Iterable[Key]) -> dict[Key, St
 
 
 def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]], keys: Sequence[dict[str, Any]]) -> None:
-    """New runs with their keys. The keys' uniqueness holds against every other writer."""
+    """New runs with their keys. The keys' uniqueness holds against every other writer.
+
+    Raises IntegrityError when another writer has stored one of the keys; keys go in by order, so that two writers of
+    the same keys never wait for each other in a circle.
+    """
     if rows:
         tx.execute(insert(t.runs), list(rows))
     if keys:
-        tx.execute(insert(t.run_keys), list(keys))
+        tx.execute(insert(t.run_keys), sorted(keys, key=lambda row: (row["kind"], row["value"])))
 
 
 def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, Any]) -> None:

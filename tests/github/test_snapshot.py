@@ -315,3 +315,9 @@ def test_two_organizations_keep_their_own(store: Store, acme: Organization, char
     assert sorted(titles) == sorted([(acme.id, "Sign in by link"), (other, "Theirs")])
     assert load(store, acme, REPOSITORY, PERSON, COMMIT, PULL).changed == set()
     assert contents(store)["commits"][0] == before["commits"][0]
+
+
+def test_a_nul_which_postgresql_cannot_store_is_left_out() -> None:
+    (pull,) = read(PULL | {"title": "Sign\u0000 in", "labels": ["a\u0000"], "body": "\\u0000 stays"})
+    assert isinstance(pull, PullRecord)
+    assert (pull.title, pull.labels, pull.body) == ("Sign in", ("a",), "\\u0000 stays")

@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from costlens.domain.errors import CostLensError
 from costlens.domain.github import CommitRecord, PullRecord
@@ -23,9 +21,9 @@ from costlens.services.organizations import create_organization
 from costlens.services.verify import verify
 from costlens.store import tables as t
 from costlens.store.engine import Store
-from costlens.store.migrate import upgrade
 from costlens.store.organizations import KeyRow, Organization
 from costlens.store.rollups import Change
+from tests.databases import open_store
 
 NOW = datetime(2026, 11, 16, 12, tzinfo=UTC)
 MODEL = "gpt-4o"  # priced; input 2.50 and output 10.00 dollars a million tokens
@@ -75,20 +73,13 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(timezone: str = "UTC") -> Iterator[Ledger]:
-    with TemporaryDirectory() as folder:
-        store = Store(f"sqlite:///{Path(folder) / 'costlens.db'}")
-        # A test needs no file that survives a power cut.
-        event.listen(store.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF"))
-        upgrade(store)
+def open_ledger(timezone: str = "UTC", *, engine: str = "sqlite") -> Iterator[Ledger]:
+    with open_store(engine) as store:
         created = create_organization(store, "Acme", "alice@example.com", plan="enterprise", timezone=timezone, now=NOW)
         with store.write() as tx:
             shared = new_key(tx, created.organization.id, "shared", now=NOW)
         key, own = (authenticate(store, text, "ingest", now=NOW) for text in (shared, created.api_key))
-        try:
-            yield Ledger(store, created.organization, key, own)
-        finally:
-            store.close()
+        yield Ledger(store, created.organization, key, own)
 
 
 def a_run(**values: Any) -> RunInput:

@@ -17,7 +17,10 @@ from costlens.domain.runs import RunInput
 from costlens.services.analytics import overview, spans
 from costlens.store import tables as t
 from costlens.store.analytics import Where
+from tests.databases import ENGINES
 from tests.services.ledger import NOW, a_run, check_sums, open_ledger, tokens
+
+both_engines = pytest.mark.parametrize("engine", ENGINES)
 
 # Zone, and a day about which the window lies; in most of them the clocks change that day.
 ZONES = (
@@ -61,10 +64,11 @@ def some_runs(zone: str, middle: date, seed: int = 5) -> list[RunInput]:
     ]
 
 
+@both_engines
 @pytest.mark.parametrize(("zone", "middle"), ZONES)
-def test_days_are_cut_at_local_midnight(zone: str, middle: date) -> None:
+def test_days_are_cut_at_local_midnight(zone: str, middle: date, engine: str) -> None:
     window = Window(middle - timedelta(days=3), middle + timedelta(days=3), zone)
-    with open_ledger(zone) as ledger:
+    with open_ledger(zone, engine=engine) as ledger:
         ledger.send(*some_runs(zone, middle))
         rows = ledger.rows(t.runs)
         told = overview(ledger.store, ledger.organization, window)
@@ -120,26 +124,29 @@ def test_spans_meet_without_gap_and_each_has_one_offset(zone: str, middle: date)
             at += timedelta(minutes=15)
 
 
-def test_a_run_at_midnight_belongs_to_the_new_day() -> None:
+@both_engines
+def test_a_run_at_midnight_belongs_to_the_new_day(engine: str) -> None:
     midnight = datetime(2026, 3, 9, 18, 15, tzinfo=UTC)  # 00:00 of the 10th in Kathmandu
     window = Window(date(2026, 3, 9), date(2026, 3, 10), "Asia/Kathmandu")
-    with open_ledger("Asia/Kathmandu") as ledger:
+    with open_ledger("Asia/Kathmandu", engine=engine) as ledger:
         ledger.send(a_run(occurred_at=midnight), a_run(occurred_at=midnight - timedelta(milliseconds=1)))
         for where in (Where(), Where(team_id=0)):
             days = overview(ledger.store, ledger.organization, window, where).days
             assert [totals.runs for totals in days.values()] == [1, 1]
 
 
-def test_a_narrow_view_in_a_foreign_zone_is_refused() -> None:
-    with open_ledger("Europe/Berlin") as ledger:
+@both_engines
+def test_a_narrow_view_in_a_foreign_zone_is_refused(engine: str) -> None:
+    with open_ledger("Europe/Berlin", engine=engine) as ledger:
         window = Window(date(2026, 3, 1), date(2026, 3, 7), "UTC")
         with pytest.raises(InvalidInput) as refused:
             overview(ledger.store, ledger.organization, window, Where(team_id=0))
         assert refused.value.field == "timezone"
 
 
-def test_an_empty_period_has_its_days() -> None:
-    with open_ledger() as ledger:
+@both_engines
+def test_an_empty_period_has_its_days(engine: str) -> None:
+    with open_ledger(engine=engine) as ledger:
         found = overview(ledger.store, ledger.organization, Window(date(2026, 3, 1), date(2026, 3, 7), "UTC"))
         assert (found.total.runs, len(found.days), found.data_through, found.linked) == (0, 7, None, None)
         ledger.send(a_run(occurred_at=NOW))

@@ -79,10 +79,12 @@ def pulls(draw: st.DrawFn) -> Any:
 class LedgerMachine(RuleBasedStateMachine):
     """Ingest, import, link, decide and merge at random; the sums must hold after every step."""
 
+    engine = "sqlite"
+
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.ledger: Ledger = self.stack.enter_context(open_ledger("America/St_Johns"))
+        self.ledger: Ledger = self.stack.enter_context(open_ledger("America/St_Johns", engine=self.engine))
         self.sent: list[tuple[KeyRow, RunInput, int]] = []
         self.now = NOW
 
@@ -205,6 +207,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.stack.close()
 
 
+class PostgresLedgerMachine(LedgerMachine):
+    engine = "postgresql"
+
+
 LedgerMachine.TestCase.settings = settings(
     max_examples=40,
     stateful_step_count=14,
@@ -212,4 +218,6 @@ LedgerMachine.TestCase.settings = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
+PostgresLedgerMachine.TestCase.settings = settings(LedgerMachine.TestCase.settings, max_examples=15)
 TestLedger = LedgerMachine.TestCase
+TestPostgresLedger = PostgresLedgerMachine.TestCase

@@ -15,15 +15,13 @@ from costlens.store.engine import Store, Tx
 from costlens.store.tables import pull_requests, rollup_links
 from tests import acme
 from tests.acme import ACME, CHARLIES, DOLLAR, STOREFRONT, WEB, WEEK
+from tests.databases import ENGINES
 
 
-@pytest.fixture
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = acme.open_store(tmp_path_factory.mktemp("acme"))
-    with opened.write() as tx:
-        acme.insert_acme(tx)
-    yield opened
-    opened.close()
+@pytest.fixture(params=ENGINES)
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    with acme.open_acme(request.param) as opened:
+        yield opened
 
 
 @pytest.fixture
