@@ -134,13 +134,14 @@ def person_teams(tx: Tx, organization_id: int, people: Iterable[int]) -> dict[in
     return {row.person_id: row.team_id for row in rows}
 
 
-def member_person(tx: Tx, organization_id: int, member_id: int) -> int | None:
-    """Who a member is among the people that runs and commits name. None: neither have named them yet."""
-    return tx.scalar(
-        select(_person_of_member())
+def member_people(tx: Tx, organization_id: int, members: Iterable[int]) -> dict[int, int | None]:
+    """Who each member is among the people that runs and commits name. None: neither have named them yet."""
+    rows = tx.execute(
+        select(t.members.c.id, _person_of_member().label("person_id"))
         .select_from(_members())
-        .where(t.members.c.organization_id == organization_id, t.members.c.id == member_id)
+        .where(t.members.c.organization_id == organization_id, t.members.c.id.in_(list(members)))
     )
+    return {row.id: row.person_id for row in rows}
 
 
 def _members() -> Any:
