@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
+from costlens.store.upsert import insert_many
 
 RunRow = Mapping[str, Any]
 Key = tuple[str, str]  # kind, value
@@ -52,10 +53,8 @@ def find_keys(tx: Tx, organization_id: int, keys: Iterable[Key]) -> dict[Key, St
 
 def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]], keys: Sequence[dict[str, Any]]) -> None:
     """New runs with their keys. The keys' uniqueness holds against every other writer."""
-    if rows:
-        tx.execute(insert(t.runs), list(rows))
-    if keys:
-        tx.execute(insert(t.run_keys), list(keys))
+    insert_many(tx, t.runs, rows)
+    insert_many(tx, t.run_keys, keys)
 
 
 def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, Any]) -> None:
