@@ -37,7 +37,7 @@ class _Place(Generic[Work, Answer]):
     def __init__(self, work: Work, weight: int) -> None:
         self.work, self.weight = work, weight
         self.turn = _Turn.WAIT
-        self.answer: Answer | None = None
+        self.answers: tuple[Answer, ...] = ()  # one, once it is stored
         self.refusal: Unavailable | None = None
         self.woken = threading.Event()
 
@@ -85,7 +85,7 @@ class GroupCommit(Generic[Work, Answer]):
         if place.refusal is not None:
             # A new one: an exception raised in several threads gathers the tracebacks of all.
             raise Unavailable(place.refusal.message, retry_after=place.refusal.retry_after) from place.refusal
-        return place.answer  # type: ignore[return-value] - DONE: it was set
+        return place.answers[0]
 
     def _lead(self, store: Store, first: _Place[Work, Answer]) -> None:
         group: list[_Place[Work, Answer]] = []
@@ -100,7 +100,7 @@ class GroupCommit(Generic[Work, Answer]):
         try:
             answers = store.transact(work)
             for place, answer in zip(group, answers, strict=True):
-                place.answer = answer
+                place.answers = (answer,)
             turn = _Turn.DONE
         except Unavailable as error:
             if not group:
