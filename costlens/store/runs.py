@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, func, or_, select, update
 
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
@@ -33,22 +34,26 @@ def usage_of(run: RunRow) -> Usage:
 
 def find_keys(tx: Tx, organization_id: int, keys: Iterable[Key]) -> dict[Key, StoredKey]:
     """The run that holds each key."""
-    column = t.run_keys.c
     by_kind: dict[str, list[str]] = {}
     for kind, value in keys:
         by_kind.setdefault(kind, []).append(value)
     found: dict[Key, StoredKey] = {}
     for kind, values in by_kind.items():
         for start in range(0, len(values), CHUNK):
-            rows = tx.execute(
-                select(column.value, column.run_id, column.content_hash).where(
-                    column.organization_id == organization_id,
-                    column.kind == kind,
-                    column.value.in_(values[start : start + CHUNK]),
-                )
-            )
+            given = {"organization": organization_id, "kind": kind, "values": values[start : start + CHUNK]}
+            rows = tx.execute(_keys_query(), given)
             found.update({(kind, row.value): StoredKey(row.run_id, row.content_hash) for row in rows})
     return found
+
+
+@functools.cache
+def _keys_query() -> Select[Any]:
+    column = t.run_keys.c
+    return select(column.value, column.run_id, column.content_hash).where(
+        column.organization_id == bindparam("organization"),
+        column.kind == bindparam("kind"),
+        column.value.in_(bindparam("values", expanding=True)),
+    )
 
 
 def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]], keys: Sequence[dict[str, Any]]) -> None:
