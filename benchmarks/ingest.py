@@ -27,7 +27,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,12 @@ ROOT = Path(__file__).parents[1]
 LOADS = (("single runs", 1, 64), ("batches of 50", 50, 8), ("batches of 200", 200, 8))
 MARK = b"#request#"
 KEYS = 8
-MODELS = (("anthropic", "claude-sonnet-4-5"), ("anthropic", "claude-haiku-4-5"), ("openai", "gpt-5.4"), ("openai", "gpt-4o"))
+MODELS = (
+    ("anthropic", "claude-sonnet-4-5"),
+    ("anthropic", "claude-haiku-4-5"),
+    ("openai", "gpt-5.4"),
+    ("openai", "gpt-4o"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class Measured:
     refused: int  # answers other than 200
     seconds: float
     latencies: list[float]  # of each request, seconds, sorted
+    server_seconds: float = 0.0  # CPU time of the server's processes
 
     @property
     def rate(self) -> float:
@@ -168,6 +174,16 @@ def in_another_process(*arguments: Any) -> Measured:
     return found
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and its living descendants so far (Linux; 0 elsewhere)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + sum(map(cpu_seconds, map(int, children)))
+
+
 def command(source: Path, data: Path, *arguments: str, **settings: str) -> subprocess.Popen[str]:
     """A `costlens` command of one checkout."""
     return subprocess.Popen(
@@ -190,8 +206,8 @@ def answer_of(source: Path, data: Path, *arguments: str) -> str:
 
 
 @contextmanager
-def serving(source: Path, data: Path, workers: int) -> Iterator[int]:
-    """`costlens web` of a checkout; its port while it runs."""
+def serving(source: Path, data: Path, workers: int) -> Iterator[tuple[int, int]]:
+    """`costlens web` of a checkout; its port and process id while it runs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -203,7 +219,7 @@ def serving(source: Path, data: Path, workers: int) -> Iterator[int]:
                     break
             time.sleep(0.05)
         time.sleep(1)  # the last worker is up too
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait(30)
@@ -217,9 +233,13 @@ def measure(source: Path, workers: int, seconds: float) -> list[Measured]:
         answer_of(source, data, "organization", "create", "Acme", "--owner", "alice@example.com", "--json")
         made = (answer_of(source, data, "key", "create", "Acme", "--name", f"{n}", "--json") for n in range(KEYS))
         keys = [json.loads(text)["apiKey"] for text in made]
-        with serving(source, data, workers) as port:
+        with serving(source, data, workers) as (port, pid):
             warm = in_another_process(port, keys, "warm", 50, 8, 0.5)
-            found = [in_another_process(port, keys, name, size, lines, seconds) for name, size, lines in LOADS]
+            found = []
+            for name, size, lines in LOADS:
+                before = cpu_seconds(pid)
+                one = in_another_process(port, keys, name, size, lines, seconds)
+                found.append(replace(one, server_seconds=cpu_seconds(pid) - before))
         acknowledged = warm.acknowledged + sum(one.acknowledged for one in found)
         with sqlite3.connect(data / "costlens.db") as database:
             stored = database.execute("SELECT count(*), count(DISTINCT request_id) FROM runs").fetchone()
@@ -247,10 +267,11 @@ def main() -> None:
             rate = statistics.median(one.rate for one in rounds)
             low, high = min(one.rate for one in rounds), max(one.rate for one in rounds)
             half, most = (statistics.median(one.percentile(share) for one in rounds) for share in (0.5, 0.99))
+            cost = statistics.median(1e6 * one.server_seconds / one.acknowledged for one in rounds)
             refused = sum(one.refused for one in rounds)
             print(
                 f"{source.name:16} {name:15} {rate:8,.0f} runs/s ({low:,.0f} to {high:,.0f})"
-                f"   p50 {half:7.1f} ms   p99 {most:7.1f} ms   refused {refused}",
+                f"   p50 {half:7.1f} ms   p99 {most:7.1f} ms   {cost:5.0f} µs CPU/run   refused {refused}",
                 flush=True,
             )
     print("\nEvery acknowledged run is stored once, and the sums are right.")

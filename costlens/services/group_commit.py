@@ -39,11 +39,15 @@ class _Place(Generic[Work, Answer]):
         self.turn = _Turn.WAIT
         self.answers: tuple[Answer, ...] = ()  # one, once it is stored
         self.refusal: Unavailable | None = None
-        self.woken = threading.Event()
+        self._asleep = threading.Lock()  # taken until it is woken; cheaper than an Event
+        self._asleep.acquire()
+
+    def wait(self) -> None:
+        self._asleep.acquire()
 
     def wake(self, turn: _Turn) -> None:
         self.turn = turn
-        self.woken.set()
+        self._asleep.release()
 
 
 class GroupCommit(Generic[Work, Answer]):
@@ -77,7 +81,7 @@ class GroupCommit(Generic[Work, Answer]):
             self._waiting += weight
             leads, self._led = not self._led, True
         if not leads:
-            place.woken.wait()
+            place.wait()
         if leads or place.turn is _Turn.LEAD:
             self._lead(store, place)
         if place.turn is _Turn.ALONE:
