@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from costlens.config import Settings, load_settings
 from costlens.factory import create_app
-from costlens.services import ingest, usage
+from costlens.services import ingest, keys, usage
 from costlens.services.keys import create_key
 from costlens.services.organizations import create_organization, ensure_user
 from costlens.store import organizations as org_store
@@ -46,6 +46,7 @@ def store(migrated: Path, settings: Settings) -> Iterator[Store]:
     shutil.copy(migrated, settings.data / "costlens.db")
     usage._shares.clear()
     ingest._touched.clear()
+    keys._trusted.forget()
     opened = Store(settings.database_url)
     yield opened
     opened.close()

@@ -1,4 +1,7 @@
-"""Runs in: one transaction that stores runs, their keys and what they add to the rollups, or nothing at all."""
+"""Runs in: one transaction that stores runs, their keys and what they add to the rollups, or nothing at all.
+
+Calls that come at the same time share a transaction, whoever makes them, see `group_commit`.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from costlens.domain.errors import Conflict, CostLensError, InvalidInput
 from costlens.domain.merging import AUTHORITY, merge_runs
 from costlens.domain.names import actor_identities
 from costlens.domain.pricing import Override, Price, price_run
 from costlens.domain.runs import FUTURE_TOLERANCE, RunIds, RunInput, content_hash, is_code, prompt_version
+from costlens.services.group_commit import GroupCommit
 from costlens.store import links as link_store
 from costlens.store.engine import Store, Tx
-from costlens.store.identity import member_person, person_ids, person_teams, repository_ids, repository_teams
+from costlens.store.identity import member_people, person_ids, person_teams, repository_ids, repository_teams
 from costlens.store.organizations import KeyRow, price_overrides, touch_key
 from costlens.store.rollups import Change
 from costlens.store.runs import Key, StoredKey, change_run, find_keys, get_runs, insert_runs, usage_of
@@ -45,6 +50,22 @@ class Ingested:
     repositories: frozenset[int]  # whose runs wait for the linker; 0: of no repository
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of `ingest`."""
+
+    key: KeyRow
+    items: Sequence[RunInput | CostLensError]
+    at: datetime
+
+    @property
+    def runs(self) -> list[RunInput]:
+        return [item for item in self.items if isinstance(item, RunInput)]
+
+
+_groups: WeakKeyDictionary[Store, GroupCommit[_Call, Ingested]] = WeakKeyDictionary()
+
+
 def ingest(
     store: Store, key: KeyRow, items: Sequence[RunInput | CostLensError], *, now: datetime | None = None
 ) -> Ingested:
@@ -54,7 +75,21 @@ def ingest(
     """
     at = now or datetime.now(UTC)
     checked = [item if isinstance(item, CostLensError) else _check_time(item, at) for item in items]
-    return store.transact(lambda tx: _Batch(tx, key, at).record(checked))
+    group = _groups.get(store)
+    if group is None:
+        group = _groups.setdefault(store, GroupCommit(_record))
+    return group.submit(store, _Call(key, checked, at), len(checked))
+
+
+def _record(tx: Tx, calls: Sequence[_Call]) -> list[Ingested]:
+    """The calls of one transaction, in order; those of one organization share their look-ups and sums."""
+    by_organization: dict[int, list[_Call]] = {}
+    for call in calls:
+        by_organization.setdefault(call.key.organization.id, []).append(call)
+    done: dict[int, Ingested] = {}
+    for _, own in sorted(by_organization.items()):  # in order, so that two writers never wait in a circle
+        done.update(zip(map(id, own), _Batch(tx, own).record(), strict=True))
+    return [done[id(call)] for call in calls]
 
 
 def _check_time(item: RunInput, now: datetime) -> RunInput | CostLensError:
@@ -66,42 +101,49 @@ def _check_time(item: RunInput, now: datetime) -> RunInput | CostLensError:
 
 
 class _Batch:
-    """One transaction's state: what was looked up for all items at once, and what is to be written."""
+    """One organization's calls in a transaction: what was looked up for all at once, and what is to be written."""
 
-    def __init__(self, tx: Tx, key: KeyRow, now: datetime) -> None:
-        self.tx, self.key, self.now = tx, key, now
-        self.organization_id = key.organization.id
-        self.change = Change(self.organization_id, key.organization.timezone)
+    def __init__(self, tx: Tx, calls: Sequence[_Call]) -> None:
+        self.tx, self.calls = tx, calls
+        organization = calls[-1].key.organization
+        self.organization_id = organization.id
+        self.change = Change(organization.id, organization.timezone)
         self.rows: dict[int, dict[str, Any]] = {}  # new runs
         self.key_rows: list[dict[str, Any]] = []
         self.keys: dict[Key, StoredKey] = {}
         self.stored: dict[int, dict[str, Any]] = {}  # runs that keys of this batch name
-        self.waiting: set[int] = set()
+        self.waiting: set[int] = set()  # repositories of the call that is recorded now
 
-    def record(self, items: Sequence[RunInput | CostLensError]) -> Ingested:
-        runs = [item for item in items if isinstance(item, RunInput)]
-        self._look_up(runs)
-        results = tuple(self._one(item) if isinstance(item, RunInput) else item for item in items)
+    def record(self) -> list[Ingested]:
+        self._look_up([run for call in self.calls for run in call.runs])
+        done = [self._call(call) for call in self.calls]
         insert_runs(self.tx, list(self.rows.values()), self.key_rows)
         self.change.write(self.tx)
         self._touch()
+        return done
+
+    def _call(self, call: _Call) -> Ingested:
+        self.key, self.now, self.waiting = call.key, call.at, set()
+        results = tuple(self._one(item) if isinstance(item, RunInput) else item for item in call.items)
         return Ingested(results, frozenset(self.waiting))
 
     def _look_up(self, runs: Sequence[RunInput]) -> None:
-        tx, organization = self.tx, self.organization_id
+        tx, organization, now = self.tx, self.organization_id, self.calls[0].at
         names = {run.repository for run in runs if run.repository}
-        self.repositories = repository_ids(tx, organization, names, self.now) if names else {}
+        self.repositories = repository_ids(tx, organization, names, now) if names else {}
         actors = {run.actor: actor_identities(run.actor) for run in runs if run.actor}
-        own = actor_identities(self.key.member_email) if self.key.member_email else ()
-        people = person_ids(tx, organization, [*actors.values(), own], self.now)
+        own = {key.member_email for key in (call.key for call in self.calls) if key.member_email}
+        people = person_ids(tx, organization, [*actors.values(), *map(actor_identities, sorted(own))], now)
         self.people = {actor: people.get(identities) for actor, identities in actors.items()}
         # Asked after the people above were made or merged: the key was read before this transaction.
-        self.own_person = member_person(tx, organization, self.key.member_id) if self.key.member_id else None
-        everyone = {person for person in (*self.people.values(), self.own_person) if person}
-        self.person_teams = person_teams(tx, organization, everyone) if everyone and not self.key.team_id else {}
+        members = {call.key.member_id for call in self.calls if call.key.member_id}
+        self.members = member_people(tx, organization, members) if members else {}
+        of_no_team = any(not call.key.team_id for call in self.calls)
+        everyone = {person for person in (*self.people.values(), *self.members.values()) if person}
+        self.person_teams = person_teams(tx, organization, everyone) if everyone and of_no_team else {}
         self.repository_teams = (
             repository_teams(tx, organization, set(self.repositories.values()))
-            if self.repositories and not self.key.team_id
+            if self.repositories and of_no_team
             else {}
         )
         self.overrides = tuple(
@@ -157,7 +199,7 @@ class _Batch:
 
     def _row(self, run: RunInput) -> dict[str, Any]:
         repository = self.repositories.get(run.repository) if run.repository else None
-        person = self.people.get(run.actor) if run.actor else self.own_person
+        person = self.people.get(run.actor) if run.actor else self.members.get(self.key.member_id or 0)
         team = self.key.team_id or self.person_teams.get(person or 0) or self.repository_teams.get(repository or 0)
         environment = run.environment or self.key.purpose
         code = is_code(environment)
@@ -261,11 +303,12 @@ class _Batch:
         return merged
 
     def _touch(self) -> None:
-        """Stores the key's last use, at most once a minute: a write less on the way of every call."""
-        last = _touched.get(self.key.id)
-        if last is None or self.now - last >= TOUCH_EVERY:
-            touch_key(self.tx, self.key.id, self.now)
-            _touched[self.key.id] = self.now
+        """Stores each key's last use, at most once a minute: a write less on the way of every call."""
+        for call in self.calls:
+            last = _touched.get(call.key.id)
+            if last is None or call.at - last >= TOUCH_EVERY:
+                touch_key(self.tx, call.key.id, call.at)
+                _touched[call.key.id] = call.at
 
 
 def _own_keys(run: RunInput) -> list[Key]:

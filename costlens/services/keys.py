@@ -1,10 +1,16 @@
-"""API keys: made once, kept as a hash, checked on every call."""
+"""API keys: made once, kept as a hash, checked on every call.
+
+A checked key is trusted for a second without asking the database again, so what another process changes (revocation,
+scopes, the organization's time zone) holds here within a second. A revocation in this process holds at once.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import secrets
+import threading
+import time
 from datetime import UTC, datetime
 
 from costlens.domain.errors import Forbidden, InvalidInput, NotFound, Unauthorized
@@ -14,6 +20,42 @@ from costlens.store.organizations import KeyRow
 
 SCOPES = ("ingest", "read", "admin")
 _FORM = re.compile(r"^cl_[0-9a-f]{64}$")
+_TRUST_SECONDS = 1.0
+_TRUSTED_KEYS = 10_000  # more than that many in use within a second: forget all and begin anew
+
+
+class _Trusted:
+    """Keys of this process that the database called valid less than a second ago, by their hash."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: dict[bytes, tuple[float, Store, KeyRow]] = {}
+        self._forgotten = 0  # how often everything was forgotten
+
+    def find(self, store: Store, known_by: bytes) -> KeyRow | None:
+        until, where, key = self._keys.get(known_by, (0.0, None, None))
+        return key if where is store and time.monotonic() < until else None
+
+    def ask(self, store: Store, known_by: bytes) -> KeyRow | None:
+        asked, forgotten = time.monotonic(), self._forgotten
+        with store.read() as tx:
+            key = org_store.find_key(tx, known_by)
+        if key is not None and key.revoked_at is None:
+            with self._lock:
+                if len(self._keys) >= _TRUSTED_KEYS:
+                    self._keys.clear()
+                # What was read before a revocation must not outlive it.
+                if forgotten == self._forgotten:
+                    self._keys[known_by] = (asked + _TRUST_SECONDS, store, key)
+        return key
+
+    def forget(self) -> None:
+        with self._lock:
+            self._keys.clear()
+            self._forgotten += 1
+
+
+_trusted = _Trusted()
 
 
 def new_key(
@@ -60,8 +102,8 @@ def authenticate(store: Store, text: str | None, scope: str, *, now: datetime | 
     at = now or datetime.now(UTC)
     if text is None or not _FORM.match(text):
         raise Unauthorized("Unauthorized - Invalid API key")
-    with store.read() as tx:
-        key = org_store.find_key(tx, key_hash(text))
+    known_by = key_hash(text)
+    key = _trusted.find(store, known_by) or _trusted.ask(store, known_by)
     if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at):
         raise Unauthorized("Unauthorized - Invalid API key")
     if scope not in key.scopes:
@@ -120,3 +162,4 @@ def revoke_key(store: Store, organization: str, key: str, *, now: datetime | Non
         if found is None or len(key) < 11 or not org_store.revoke_keys(tx, found.id, key[:11], at):
             raise NotFound("No valid key begins like this")
         org_store.add_audit(tx, found.id, at=at, actor="console", action="key.revoked", subject=key[:11], details={})
+    _trusted.forget()

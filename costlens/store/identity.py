@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, bindparam, func, insert, select, update
 
 from costlens.domain.names import Identity
 from costlens.store import tables as t
@@ -36,11 +37,8 @@ def find_repositories(tx: Tx, organization_id: int, names: Iterable[str], *, loc
     `lock`: no other writer gives a name to another repository before this transaction ends. Who stores runs of the
     repository needs it.
     """
-    alias = t.repository_aliases.c
-    query = select(alias.name, alias.repository_id).where(
-        alias.organization_id == organization_id, alias.name.in_([name.lower() for name in names])
-    )
-    return {row.name: row.repository_id for row in tx.execute(query.with_for_update(read=True) if lock else query)}
+    given = {"organization": organization_id, "names": [name.lower() for name in names]}
+    return {row.name: row.repository_id for row in tx.execute(_repositories_query(lock), given)}
 
 
 def person_ids(
@@ -76,19 +74,11 @@ def person_ids(
 
 
 def _known(tx: Tx, organization_id: int, identities: set[Identity]) -> dict[Identity, int]:
-    column = t.identities.c
     values = sorted({identity.value for identity in identities})
     known: dict[Identity, int] = {}
     for start in range(0, len(values), CHUNK):
-        rows = tx.execute(
-            select(column.kind, column.value, column.person_id)
-            .where(
-                column.organization_id == organization_id,
-                column.kind.in_(("login", "email", "github_id")),
-                column.value.in_(values[start : start + CHUNK]),
-            )
-            .with_for_update(read=True)
-        )
+        given = {"organization": organization_id, "names": values[start : start + CHUNK]}
+        rows = tx.execute(_identities_query(), given)
         known.update({Identity(row.kind, row.value): row.person_id for row in rows})
     return known
 
@@ -127,24 +117,14 @@ def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
 
 def person_teams(tx: Tx, organization_id: int, people: Iterable[int]) -> dict[int, int]:
     """Team of each person who is a member of one; of several, the oldest."""
-    person = _person_of_member()
-    rows = tx.execute(
-        select(person.label("person_id"), t.team_members.c.team_id)
-        .select_from(_members())
-        .join(t.team_members, t.team_members.c.member_id == t.members.c.id)
-        .where(t.members.c.organization_id == organization_id, person.in_(list(people)))
-        .order_by(t.team_members.c.team_id.desc())
-    )
+    rows = tx.execute(_person_teams_query(), {"organization": organization_id, "people": list(people)})
     return {row.person_id: row.team_id for row in rows}
 
 
-def member_person(tx: Tx, organization_id: int, member_id: int) -> int | None:
-    """Who a member is among the people that runs and commits name. None: neither have named them yet."""
-    return tx.scalar(
-        select(_person_of_member())
-        .select_from(_members())
-        .where(t.members.c.organization_id == organization_id, t.members.c.id == member_id)
-    )
+def member_people(tx: Tx, organization_id: int, members: Iterable[int]) -> dict[int, int | None]:
+    """Who each member is among the people that runs and commits name. None: neither have named them yet."""
+    rows = tx.execute(_member_people_query(), {"organization": organization_id, "members": list(members)})
+    return {row.id: row.person_id for row in rows}
 
 
 def _members() -> Any:
@@ -164,12 +144,68 @@ def _person_of_member() -> Any:
 
 def repository_teams(tx: Tx, organization_id: int, repositories: Iterable[int]) -> dict[int, int]:
     """Team by repository, for those that have one."""
-    column = t.repositories.c
-    rows = tx.execute(
-        select(column.id, column.team_id).where(
-            column.organization_id == organization_id,
-            column.id.in_(list(repositories)),
-            column.team_id.is_not(None),
+    given = {"organization": organization_id, "repositories": list(repositories)}
+    rows = tx.execute(_repository_teams_query(), given)
+    return {row.id: row.team_id for row in rows}
+
+
+# Queries that every ingest asks are built once: building one costs more than SQLite needs to answer it.
+
+
+@functools.cache
+def _repositories_query(lock: bool) -> Select[Any]:
+    alias = t.repository_aliases.c
+    query = select(alias.name, alias.repository_id).where(
+        alias.organization_id == bindparam("organization"), alias.name.in_(bindparam("names", expanding=True))
+    )
+    return query.with_for_update(read=True) if lock else query
+
+
+@functools.cache
+def _identities_query() -> Select[Any]:
+    column = t.identities.c
+    return (
+        select(column.kind, column.value, column.person_id)
+        .where(
+            column.organization_id == bindparam("organization"),
+            column.kind.in_(("login", "email", "github_id")),
+            column.value.in_(bindparam("names", expanding=True)),
+        )
+        .with_for_update(read=True)
+    )
+
+
+@functools.cache
+def _person_teams_query() -> Select[Any]:
+    person = _person_of_member()
+    return (
+        select(person.label("person_id"), t.team_members.c.team_id)
+        .select_from(_members())
+        .join(t.team_members, t.team_members.c.member_id == t.members.c.id)
+        .where(
+            t.members.c.organization_id == bindparam("organization"), person.in_(bindparam("people", expanding=True))
+        )
+        .order_by(t.team_members.c.team_id.desc())
+    )
+
+
+@functools.cache
+def _member_people_query() -> Select[Any]:
+    return (
+        select(t.members.c.id, _person_of_member().label("person_id"))
+        .select_from(_members())
+        .where(
+            t.members.c.organization_id == bindparam("organization"),
+            t.members.c.id.in_(bindparam("members", expanding=True)),
         )
     )
-    return {row.id: row.team_id for row in rows}
+
+
+@functools.cache
+def _repository_teams_query() -> Select[Any]:
+    column = t.repositories.c
+    return select(column.id, column.team_id).where(
+        column.organization_id == bindparam("organization"),
+        column.id.in_(bindparam("repositories", expanding=True)),
+        column.team_id.is_not(None),
+    )

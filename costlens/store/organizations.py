@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
@@ -236,8 +237,14 @@ def add_audit(
 
 def price_overrides(tx: Tx, organization_id: int) -> Sequence[Row[Any]]:
     """An organization's own prices by the date from which they hold."""
-    return tx.execute(
+    return tx.execute(_overrides_query(), {"organization": organization_id}).all()
+
+
+@functools.cache
+def _overrides_query() -> Select[Any]:
+    column = t.price_overrides.c
+    return (
         select(t.price_overrides)
-        .where(t.price_overrides.c.organization_id == organization_id)
-        .order_by(t.price_overrides.c.effective_from)
-    ).all()
+        .where(column.organization_id == bindparam("organization"))
+        .order_by(column.effective_from)
+    )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, func, or_, select, update
 
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
+from costlens.store.upsert import insert_many
 
 RunRow = Mapping[str, Any]
 Key = tuple[str, str]  # kind, value
@@ -32,22 +34,26 @@ def usage_of(run: RunRow) -> Usage:
 
 def find_keys(tx: Tx, organization_id: int, keys: Iterable[Key]) -> dict[Key, StoredKey]:
     """The run that holds each key."""
-    column = t.run_keys.c
     by_kind: dict[str, list[str]] = {}
     for kind, value in keys:
         by_kind.setdefault(kind, []).append(value)
     found: dict[Key, StoredKey] = {}
     for kind, values in by_kind.items():
         for start in range(0, len(values), CHUNK):
-            rows = tx.execute(
-                select(column.value, column.run_id, column.content_hash).where(
-                    column.organization_id == organization_id,
-                    column.kind == kind,
-                    column.value.in_(values[start : start + CHUNK]),
-                )
-            )
+            given = {"organization": organization_id, "kind": kind, "values": values[start : start + CHUNK]}
+            rows = tx.execute(_keys_query(), given)
             found.update({(kind, row.value): StoredKey(row.run_id, row.content_hash) for row in rows})
     return found
+
+
+@functools.cache
+def _keys_query() -> Select[Any]:
+    column = t.run_keys.c
+    return select(column.value, column.run_id, column.content_hash).where(
+        column.organization_id == bindparam("organization"),
+        column.kind == bindparam("kind"),
+        column.value.in_(bindparam("values", expanding=True)),
+    )
 
 
 def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]], keys: Sequence[dict[str, Any]]) -> None:
@@ -56,10 +62,8 @@ def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]], keys: Sequence[dict[str,
     Raises IntegrityError when another writer has stored one of the keys; keys go in by order, so that two writers of
     the same keys never wait for each other in a circle.
     """
-    if rows:
-        tx.execute(insert(t.runs), list(rows))
-    if keys:
-        tx.execute(insert(t.run_keys), sorted(keys, key=lambda row: (row["kind"], row["value"])))
+    insert_many(tx, t.runs, rows)
+    insert_many(tx, t.run_keys, sorted(keys, key=lambda row: (row["kind"], row["value"])))
 
 
 def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, Any]) -> None:

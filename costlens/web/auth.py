@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Flask, g, redirect, request, session, url_for
+from flask import Flask, Request, g, redirect, request, session, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user
 from werkzeug.wrappers import Response
 
@@ -32,8 +33,18 @@ def require_key(scope: str) -> KeyRow:
     return key
 
 
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's sessions, without the signer where there is no cookie to read: every API call is one of these."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
+
+
 def set_up_sessions(app: Flask) -> None:
     """Sessions of signed-in accounts on this application."""
+    app.session_interface = _Sessions()
     manager = LoginManager()
     manager.session_protection = None  # the session's own version ends it; a changed address does not
     manager.init_app(app)

@@ -1,0 +1,144 @@
+"""Group commit: requests that come while a transaction runs share the next one, and the disk is waited for once.
+
+The first request leads: it takes the writer, closes the open group, records everyone's work in one transaction, wakes
+the first of those who came meanwhile to lead the next group, and then its own followers. No timer and no thread of its
+own: a request that comes alone is recorded at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Generic, TypeVar
+
+from costlens.domain.errors import Unavailable
+from costlens.store.engine import Store, Tx
+
+GROUP_WEIGHT = 4_000  # a group takes requests up to this, so that no transaction holds the writer for long
+WAITING_WEIGHT = 20_000  # beyond this the answer is 503, before memory grows
+
+Work = TypeVar("Work")
+Answer = TypeVar("Answer")
+
+
+class _Turn(Enum):
+    WAIT = "wait"
+    LEAD = "lead"  # the group before is done, this one is first in line
+    DONE = "done"  # stored: the answer is there
+    ALONE = "alone"  # the group failed: try without the neighbours
+    REFUSED = "refused"  # the store was busy or away
+
+
+class _Place(Generic[Work, Answer]):
+    """One request in line."""
+
+    def __init__(self, work: Work, weight: int) -> None:
+        self.work, self.weight = work, weight
+        self.turn = _Turn.WAIT
+        self.answers: tuple[Answer, ...] = ()  # one, once it is stored
+        self.refusal: Unavailable | None = None
+        self._asleep = threading.Lock()  # taken until it is woken; cheaper than an Event
+        self._asleep.acquire()
+
+    def wait(self) -> None:
+        self._asleep.acquire()
+
+    def wake(self, turn: _Turn) -> None:
+        self.turn = turn
+        self._asleep.release()
+
+
+class GroupCommit(Generic[Work, Answer]):
+    """The line of one process for one store.
+
+    `record` does the work of several requests in one transaction and answers each, in order. It may be called again
+    with the same work after a roll-back.
+    """
+
+    def __init__(
+        self,
+        record: Callable[[Tx, Sequence[Work]], Sequence[Answer]],
+        *,
+        group_weight: int = GROUP_WEIGHT,
+        waiting_weight: int = WAITING_WEIGHT,
+    ) -> None:
+        self._record = record
+        self._group_weight, self._waiting_weight = group_weight, waiting_weight
+        self._lock = threading.Lock()  # guards the three below; never held while the database is asked
+        self._line: deque[_Place[Work, Answer]] = deque()
+        self._waiting = 0  # weight of the line
+        self._led = False
+
+    def submit(self, store: Store, work: Work, weight: int = 1) -> Answer:
+        """The answer to this work, after the commit. Raises what `record` raises for it alone, or Unavailable."""
+        place: _Place[Work, Answer] = _Place(work, weight)
+        with self._lock:
+            if self._line and self._waiting + weight > self._waiting_weight:
+                raise Unavailable("Too much is waiting to be stored; nothing was stored, send it again", retry_after=1)
+            self._line.append(place)
+            self._waiting += weight
+            leads, self._led = not self._led, True
+        if not leads:
+            place.wait()
+        if leads or place.turn is _Turn.LEAD:
+            self._lead(store, place)
+        if place.turn is _Turn.ALONE:
+            return store.transact(lambda tx: self._record(tx, (work,)))[0]
+        if place.refusal is not None:
+            # A new one: an exception raised in several threads gathers the tracebacks of all.
+            raise Unavailable(place.refusal.message, retry_after=place.refusal.retry_after) from place.refusal
+        return place.answers[0]
+
+    def _lead(self, store: Store, first: _Place[Work, Answer]) -> None:
+        group: list[_Place[Work, Answer]] = []
+        turn = _Turn.ALONE
+
+        def work(tx: Tx) -> Sequence[Answer]:
+            # Closed as late as possible: whoever came while this waited for the writer is still taken along.
+            if not group:
+                group.extend(self._close())
+            return self._record(tx, [place.work for place in group])
+
+        try:
+            answers = store.transact(work)
+            for place, answer in zip(group, answers, strict=True):
+                place.answers = (answer,)
+            turn = _Turn.DONE
+        except Unavailable as error:
+            if not group:
+                group.extend(self._close())
+            for place in group:
+                place.refusal = error
+            turn = _Turn.REFUSED
+        except Exception:
+            # One of the group may be the reason: each tries alone, and only that one fails. Alone, it fails at once.
+            if len(group) == 1:
+                raise
+        finally:
+            if not group:
+                group.extend(self._close())
+            self._pass_on()
+            for place in group:
+                if place is not first:
+                    place.wake(turn)
+            first.turn = turn
+
+    def _close(self) -> list[_Place[Work, Answer]]:
+        """Takes the next group out of the line: the first request in any case, others up to the weight."""
+        with self._lock:
+            group = [self._line.popleft()]
+            weight = group[0].weight
+            while self._line and weight + self._line[0].weight <= self._group_weight:
+                group.append(self._line.popleft())
+                weight += group[-1].weight
+            self._waiting -= weight
+            return group
+
+    def _pass_on(self) -> None:
+        with self._lock:
+            if self._line:
+                self._line[0].wake(_Turn.LEAD)
+            else:
+                self._led = False
