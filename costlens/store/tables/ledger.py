@@ -1,4 +1,4 @@
-"""Every table. A comment on each nullable column says what null means.
+"""Runs, links, prices, and the sums that screens read.
 
 Names of dimensions in the rollups use 0 and '' for "none", since a key column cannot be null.
 """
@@ -15,7 +15,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
@@ -23,221 +22,8 @@ from sqlalchemy import (
     text,
 )
 
+from costlens.store.tables.base import Id, metadata, organization_column
 from costlens.store.types import Instant
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# SQLite gives only an INTEGER primary key its own row id.
-Id = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _organization() -> Column[int]:
-    return Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), nullable=False)
-
-
-organizations = Table(
-    "organizations",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("slug", Text, nullable=False, unique=True),
-    Column("plan", Text, nullable=False),
-    Column("timezone", Text, nullable=False, server_default="UTC"),
-    Column("hourly_cost_cents", BigInteger),  # null: not set, so no break-even is shown
-    Column("demo", Boolean, nullable=False, server_default=text("false")),
-    Column("created_at", Instant, nullable=False),
-)
-
-users = Table(
-    "users",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("email", Text, nullable=False, unique=True),
-    Column("name", Text),  # null: not told yet
-    Column("session_version", Integer, nullable=False, server_default="1"),
-    Column("created_at", Instant, nullable=False),
-)
-
-members = Table(
-    "members",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _organization(),
-    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False),
-    Column("role", Text, nullable=False),  # owner, admin, member
-    Column("person_id", BigInteger),  # null: no commits or runs of theirs are known yet
-    Column("created_at", Instant, nullable=False),
-    UniqueConstraint("organization_id", "user_id"),
-)
-
-teams = Table(
-    "teams",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _organization(),
-    Column("name", Text, nullable=False),
-    Column("slug", Text, nullable=False),
-    Column("hourly_cost_cents", BigInteger),  # null: the organization's holds
-    Column("created_at", Instant, nullable=False),
-    UniqueConstraint("organization_id", "slug"),
-)
-
-team_members = Table(
-    "team_members",
-    metadata,
-    Column("team_id", BigInteger, ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
-    Column("member_id", BigInteger, ForeignKey("members.id", ondelete="CASCADE"), primary_key=True),
-)
-
-sign_in_links = Table(
-    "sign_in_links",
-    metadata,
-    Column("token_hash", LargeBinary, primary_key=True),  # SHA-256; the link itself is never stored
-    Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("used_at", Instant),  # null: not used yet
-)
-
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _organization(),
-    Column("name", Text, nullable=False),
-    Column("key_hash", LargeBinary, nullable=False, unique=True),  # SHA-256
-    Column("prefix", Text, nullable=False),
-    Column("last_four", Text, nullable=False),
-    Column("member_id", BigInteger, ForeignKey("members.id")),  # null: a shared key, no default person
-    Column("team_id", BigInteger, ForeignKey("teams.id")),  # null: not bound to a team
-    Column("purpose", Text),  # null: development; `production` makes its runs not code
-    Column("scopes", Text, nullable=False, server_default="ingest read"),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant),  # null: never
-    Column("revoked_at", Instant),  # null: valid
-    Column("last_used_at", Instant),  # null: never used
-)
-
-people = Table(
-    "people",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _organization(),
-    Column("name", Text),  # null: no source has told a name
-    Column("bot", Boolean, nullable=False, server_default=text("false")),
-    Column("created_at", Instant, nullable=False),
-    Index(None, "organization_id"),
-)
-
-identities = Table(
-    "identities",
-    metadata,
-    Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", Text, primary_key=True),  # login, email, github_id
-    Column("value", Text, primary_key=True),  # lower case
-    Column("person_id", BigInteger, ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
-    Index(None, "person_id"),
-)
-
-repositories = Table(
-    "repositories",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _organization(),
-    Column("name", Text, nullable=False),  # owner/name
-    Column("github_id", BigInteger),  # null: named by runs before GitHub told of it
-    Column("default_branch", Text),  # null: unknown, `main` and `master` are taken for it
-    Column("team_id", BigInteger, ForeignKey("teams.id")),  # null: not assigned
-    Column("imported_at", Instant),  # null: no GitHub facts yet
-    Column("closed_known", Boolean),  # false: only merged pull requests were told of; null: no source says so
-    # The linker is behind when linked_version is not facts_version: then every run is looked at again.
-    Column("facts_version", Integer, nullable=False, server_default="0"),
-    Column("linked_version", Integer, nullable=False, server_default="0"),
-    Column("created_at", Instant, nullable=False),
-    Index(None, "organization_id"),
-    UniqueConstraint("organization_id", "github_id"),
-)
-
-repository_aliases = Table(
-    "repository_aliases",
-    metadata,
-    Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
-    Column("name", Text, primary_key=True),  # lower-case owner/name
-    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
-)
-
-pull_requests = Table(
-    "pull_requests",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _organization(),
-    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("body", Text),  # null: the source does not tell
-    Column("person_id", BigInteger),  # null: author unknown
-    Column("head_ref", Text),  # null: unknown
-    Column("head_sha", Text),  # null: unknown
-    Column("base_ref", Text),  # null: unknown
-    Column("outcome", Text, nullable=False),  # merged, open, abandoned, reverted
-    Column("created_at", Instant, nullable=False),
-    Column("merged_at", Instant),  # null: not merged
-    Column("closed_at", Instant),  # null: open
-    Column("reverted_at", Instant),  # null: not reverted
-    Column("first_commit_at", Instant),  # null: commits unknown
-    Column("merge_commit_sha", Text),  # null: not merged, or unknown
-    Column("additions", Integer),  # null: unknown
-    Column("deletions", Integer),  # null: unknown
-    Column("changed_files", Integer),  # null: unknown
-    Column("labels", JSON, nullable=False),
-    Column("ai_signal", Text),  # null: no visible sign of AI; else its name
-    UniqueConstraint("repository_id", "number"),
-    Index(None, "organization_id", "merged_at"),
-    Index(None, "organization_id", "closed_at"),
-)
-
-commits = Table(
-    "commits",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _organization(),
-    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
-    Column("sha", Text, nullable=False),
-    Column("person_id", BigInteger),  # null: author unknown
-    Column("authored_at", Instant, nullable=False),
-    Column("committed_at", Instant, nullable=False),
-    Column("message", Text, nullable=False),
-    Column("files", JSON, nullable=False),
-    Column("branches", JSON, nullable=False),
-    UniqueConstraint("repository_id", "sha"),
-)
-
-pull_request_commits = Table(
-    "pull_request_commits",
-    metadata,
-    Column("pull_request_id", BigInteger, ForeignKey("pull_requests.id", ondelete="CASCADE"), primary_key=True),
-    Column("commit_id", BigInteger, ForeignKey("commits.id", ondelete="CASCADE"), primary_key=True),
-    Column("position", Integer, nullable=False),
-    Index(None, "commit_id"),
-)
-
-# Ids that commit trailers and pull request bodies name: they tie a run to a repository that the run did not name.
-mentions = Table(
-    "mentions",
-    metadata,
-    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", Text, primary_key=True),  # run, session, prompt
-    Column("value", Text, primary_key=True),
-    Column("source", Text, primary_key=True),  # commit sha, or `#number` of a pull request
-    _organization(),
-    Index(None, "organization_id", "kind", "value"),
-)
 
 USAGE_COLUMNS = (
     "input_uncached",
@@ -248,11 +34,12 @@ USAGE_COLUMNS = (
     "output_reasoning",
 )
 
+
 runs = Table(
     "runs",
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),  # time-ordered, see domain/runs.py
-    _organization(),
+    organization_column(),
     Column("request_id", Text),  # null: the caller gave none
     Column("correlation_id", Text),  # null: the caller gave none
     Column("session_id", Text),  # null: unknown
@@ -317,6 +104,7 @@ runs = Table(
     ),
 )
 
+
 run_keys = Table(
     "run_keys",
     metadata,
@@ -329,11 +117,12 @@ run_keys = Table(
     Index(None, "run_id"),
 )
 
+
 links = Table(
     "links",
     metadata,
     Column("id", Id, primary_key=True),
-    _organization(),
+    organization_column(),
     Column("run_id", BigInteger, nullable=False),
     Column("repository_id", BigInteger, nullable=False),
     Column("pull_request_id", BigInteger),  # null: a commit outside any pull request
@@ -352,6 +141,7 @@ links = Table(
     Index("ix_links_now", "organization_id", "repository_id", "valid_to"),
 )
 
+
 link_decisions = Table(
     "link_decisions",
     metadata,
@@ -362,6 +152,7 @@ link_decisions = Table(
     Column("decided_by", Text, nullable=False),
     Column("decided_at", Instant, nullable=False),
 )
+
 
 # Sums that every rollup holds. cost_nanos sums priced runs; unpriced_runs says how many it leaves out.
 MEASURES = (
@@ -394,6 +185,7 @@ rollup_15m = Table(
     *_measures(),
 )
 
+
 rollup_latency = Table(
     "rollup_latency",
     metadata,
@@ -404,6 +196,7 @@ rollup_latency = Table(
     Column("step", SmallInteger, primary_key=True),  # int(ln(milliseconds) / ln 1.1): 5 % wide
     Column("runs", BigInteger, nullable=False),
 )
+
 
 rollup_day = Table(
     "rollup_day",
@@ -420,6 +213,7 @@ rollup_day = Table(
     Column("environment", Text, primary_key=True),
     *_measures(),
 )
+
 
 # The ledger: each run's money by what it shipped. Sums over it equal the sums of runs under any filter.
 rollup_links = Table(
@@ -439,11 +233,12 @@ rollup_links = Table(
     Index(None, "organization_id", "pull_request_id"),
 )
 
+
 price_overrides = Table(
     "price_overrides",
     metadata,
     Column("id", Id, primary_key=True),
-    _organization(),
+    organization_column(),
     Column("provider", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("effective_from", Instant, nullable=False),
@@ -451,17 +246,4 @@ price_overrides = Table(
     Column("picos", JSON),  # null: an alias; else pico-dollars per token by usage column
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("organization_id", "provider", "model", "effective_from"),
-)
-
-audit_entries = Table(
-    "audit_entries",
-    metadata,
-    Column("id", Id, primary_key=True),
-    _organization(),
-    Column("at", Instant, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("details", JSON, nullable=False),
-    Index(None, "organization_id", "at"),
 )

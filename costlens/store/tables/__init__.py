@@ -1,0 +1,68 @@
+"""Every table. A comment on each nullable column says what null means."""
+
+from costlens.store.tables.accounts import (
+    api_keys,
+    audit_entries,
+    members,
+    organizations,
+    sign_in_links,
+    team_members,
+    teams,
+    users,
+)
+from costlens.store.tables.base import Id, metadata
+from costlens.store.tables.facts import (
+    commits,
+    identities,
+    mentions,
+    people,
+    pull_request_commits,
+    pull_requests,
+    repositories,
+    repository_aliases,
+)
+from costlens.store.tables.ledger import (
+    MEASURES,
+    USAGE_COLUMNS,
+    link_decisions,
+    links,
+    price_overrides,
+    rollup_15m,
+    rollup_day,
+    rollup_latency,
+    rollup_links,
+    run_keys,
+    runs,
+)
+
+__all__ = [
+    "MEASURES",
+    "USAGE_COLUMNS",
+    "Id",
+    "api_keys",
+    "audit_entries",
+    "commits",
+    "identities",
+    "link_decisions",
+    "links",
+    "members",
+    "mentions",
+    "metadata",
+    "organizations",
+    "people",
+    "price_overrides",
+    "pull_request_commits",
+    "pull_requests",
+    "repositories",
+    "repository_aliases",
+    "rollup_15m",
+    "rollup_day",
+    "rollup_latency",
+    "rollup_links",
+    "run_keys",
+    "runs",
+    "sign_in_links",
+    "team_members",
+    "teams",
+    "users",
+]

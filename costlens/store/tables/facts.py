@@ -1,0 +1,142 @@
+"""GitHub's facts, and the people and names that tie runs to them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from costlens.store.tables.base import Id, metadata, organization_column
+from costlens.store.types import Instant
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Id, primary_key=True),
+    organization_column(),
+    Column("name", Text),  # null: no source has told a name
+    Column("bot", Boolean, nullable=False, server_default=text("false")),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "organization_id"),
+)
+
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True),  # login, email, github_id
+    Column("value", Text, primary_key=True),  # lower case
+    Column("person_id", BigInteger, ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    Index(None, "person_id"),
+)
+
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", Id, primary_key=True),
+    organization_column(),
+    Column("name", Text, nullable=False),  # owner/name
+    Column("github_id", BigInteger),  # null: named by runs before GitHub told of it
+    Column("default_branch", Text),  # null: unknown, `main` and `master` are taken for it
+    Column("team_id", BigInteger, ForeignKey("teams.id")),  # null: not assigned
+    Column("imported_at", Instant),  # null: no GitHub facts yet
+    Column("closed_known", Boolean),  # false: only merged pull requests were told of; null: no source says so
+    # The linker is behind when linked_version is not facts_version: then every run is looked at again.
+    Column("facts_version", Integer, nullable=False, server_default="0"),
+    Column("linked_version", Integer, nullable=False, server_default="0"),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "organization_id"),
+    UniqueConstraint("organization_id", "github_id"),
+)
+
+
+repository_aliases = Table(
+    "repository_aliases",
+    metadata,
+    Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),  # lower-case owner/name
+    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+)
+
+
+pull_requests = Table(
+    "pull_requests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    organization_column(),
+    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text),  # null: the source does not tell
+    Column("person_id", BigInteger),  # null: author unknown
+    Column("head_ref", Text),  # null: unknown
+    Column("head_sha", Text),  # null: unknown
+    Column("base_ref", Text),  # null: unknown
+    Column("outcome", Text, nullable=False),  # merged, open, abandoned, reverted
+    Column("created_at", Instant, nullable=False),
+    Column("merged_at", Instant),  # null: not merged
+    Column("closed_at", Instant),  # null: open
+    Column("reverted_at", Instant),  # null: not reverted
+    Column("first_commit_at", Instant),  # null: commits unknown
+    Column("merge_commit_sha", Text),  # null: not merged, or unknown
+    Column("additions", Integer),  # null: unknown
+    Column("deletions", Integer),  # null: unknown
+    Column("changed_files", Integer),  # null: unknown
+    Column("labels", JSON, nullable=False),
+    Column("ai_signal", Text),  # null: no visible sign of AI; else its name
+    UniqueConstraint("repository_id", "number"),
+    Index(None, "organization_id", "merged_at"),
+    Index(None, "organization_id", "closed_at"),
+)
+
+
+commits = Table(
+    "commits",
+    metadata,
+    Column("id", Id, primary_key=True),
+    organization_column(),
+    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("sha", Text, nullable=False),
+    Column("person_id", BigInteger),  # null: author unknown
+    Column("authored_at", Instant, nullable=False),
+    Column("committed_at", Instant, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("files", JSON, nullable=False),
+    Column("branches", JSON, nullable=False),
+    UniqueConstraint("repository_id", "sha"),
+)
+
+
+pull_request_commits = Table(
+    "pull_request_commits",
+    metadata,
+    Column("pull_request_id", BigInteger, ForeignKey("pull_requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("commit_id", BigInteger, ForeignKey("commits.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Index(None, "commit_id"),
+)
+
+
+# Ids that commit trailers and pull request bodies name: they tie a run to a repository that the run did not name.
+mentions = Table(
+    "mentions",
+    metadata,
+    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True),  # run, session, prompt
+    Column("value", Text, primary_key=True),
+    Column("source", Text, primary_key=True),  # commit sha, or `#number` of a pull request
+    organization_column(),
+    Index(None, "organization_id", "kind", "value"),
+)
