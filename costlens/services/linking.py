@@ -214,33 +214,36 @@ def _link_rows(
     ]
 
 
-def decide_link(
+def decide_links(
     store: Store,
     organization_id: int,
     run_id: int,
     *,
     repository_id: int,
-    pull_request_id: int,
-    confirmed: bool,
+    decisions: Mapping[int, bool],
     by: str,
     now: datetime | None = None,
 ) -> None:
-    """Keeps a person's word on a (run, pull request) and links the run's session anew. It survives every relinking."""
+    """Keeps a person's word on a run, all of it or nothing, and links the run's session anew.
+
+    `decisions` says of each pull request id whether it is confirmed. It survives every relinking. Raises NotFound.
+    """
     at = now or datetime.now(UTC)
     with store.write() as tx:
         if run_id not in get_runs(tx, organization_id, [run_id]):
             raise NotFound("No such run")
-        link_store.decide(tx, organization_id, ManualDecision(run_id, pull_request_id, confirmed, by), at)
+        for pull_request_id, confirmed in decisions.items():
+            link_store.decide(tx, organization_id, ManualDecision(run_id, pull_request_id, confirmed, by), at)
+            add_audit(
+                tx,
+                organization_id,
+                at=at,
+                actor=by,
+                action="link.confirmed" if confirmed else "link.rejected",
+                subject=f"run {run_id}",
+                details={"pullRequestId": pull_request_id},
+            )
         link_store.mark_unseen(tx, organization_id, run_id)
-        add_audit(
-            tx,
-            organization_id,
-            at=at,
-            actor=by,
-            action="link.confirmed" if confirmed else "link.rejected",
-            subject=f"run {run_id}",
-            details={"pullRequestId": pull_request_id},
-        )
     link_repository(store, organization_id, repository_id, now=at)
 
 

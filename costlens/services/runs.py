@@ -11,7 +11,7 @@ from costlens.domain.errors import InvalidInput, NotFound
 from costlens.domain.names import repository_name
 from costlens.domain.periods import bounds
 from costlens.domain.pricing import Override, PriceLine, RateCard, explain, find_card
-from costlens.services.linking import decide_link
+from costlens.services.linking import decide_links
 from costlens.store import links as link_store
 from costlens.store import runs as run_store
 from costlens.store.engine import Store
@@ -132,23 +132,12 @@ def decide(
         raise InvalidInput("fromPrNumber must be another pull request than prNumber", field="fromPrNumber")
     with store.read() as tx:
         repository_id = find_repositories(tx, organization.id, [name]).get(name.lower(), 0)
-        wanted = {n: find_pull(tx, organization.id, repository_id, n) for n in (number, from_number) if n is not None}
+        numbers = [number] if from_number is None or action != "move" else [number, from_number]
+        wanted = {n: find_pull(tx, organization.id, repository_id, n) for n in numbers}
+    decisions: dict[int, bool] = {}
     for asked, found in wanted.items():
         if found is None:
             raise NotFound(f"{name} has no pull request {asked}", field="prNumber")
-    decisions = {number: action != "reject"}
-    if action == "move" and from_number is not None:
-        decisions[from_number] = False
-    for asked, confirmed in decisions.items():
-        pull_request_id = wanted[asked]
-        if pull_request_id is not None:
-            decide_link(
-                store,
-                organization.id,
-                run_id,
-                repository_id=repository_id,
-                pull_request_id=pull_request_id,
-                confirmed=confirmed,
-                by=by,
-            )
+        decisions[found] = asked == number and action != "reject"
+    decide_links(store, organization.id, run_id, repository_id=repository_id, decisions=decisions, by=by)
     return run_details(store, organization, run_id)

@@ -14,7 +14,7 @@ from costlens.domain.errors import CostLensError
 from costlens.domain.names import identities_of
 from costlens.domain.runs import RunInput
 from costlens.services.ingest import Accepted
-from costlens.services.linking import decide_link, link_repository
+from costlens.services.linking import decide_links, link_repository
 from costlens.services.sync import import_records
 from costlens.store import tables as t
 from costlens.store.identity import person_ids
@@ -114,8 +114,8 @@ def test_linking_deciding_importing_and_merging_at_once(ledger: Ledger) -> None:
 
     def decide() -> None:
         for run_id in stored[:6]:
-            decide_link(
-                store, organization, run_id, repository_id=repository, pull_request_id=pull, confirmed=True,
+            decide_links(
+                store, organization, run_id, repository_id=repository, decisions={pull: True},
                 by="alice@example.com", now=NOW,
             )  # fmt: skip
 

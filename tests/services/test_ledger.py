@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from costlens.domain.names import identities_of
 from costlens.domain.runs import RunInput
 from costlens.services.ingest import Accepted
-from costlens.services.linking import decide_link, link_repository
+from costlens.services.linking import decide_links, link_repository
 from costlens.services.organizations import create_team
 from costlens.services.sync import import_records
 from costlens.store import tables as t
@@ -154,13 +154,12 @@ class LedgerMachine(RuleBasedStateMachine):
         run = self.ledger.row(data.draw(st.sampled_from(sorted({run_id for _, _, run_id in self.sent}))))
         if not run.code or run.repository_id not in (None, pull["repository_id"]):
             return
-        decide_link(
+        decide_links(
             self.ledger.store,
             self.ledger.organization.id,
             run.id,
             repository_id=pull["repository_id"],
-            pull_request_id=pull["id"],
-            confirmed=confirmed,
+            decisions={pull["id"]: confirmed},
             by="alice@example.com",
             now=self.now,
         )

@@ -15,7 +15,7 @@ from costlens.domain.github import PersonRecord, PullRecord, RepositoryRecord
 from costlens.domain.names import identities_of
 from costlens.services import linking
 from costlens.services.ingest import Accepted
-from costlens.services.linking import decide_link, link_repository, overdue, waiting
+from costlens.services.linking import decide_links, link_repository, overdue, waiting
 from costlens.services.sync import import_records
 from costlens.store import tables as t
 from tests.databases import ENGINES
@@ -61,13 +61,12 @@ def decide(ledger: Ledger, run_id: int, number: int, *, confirmed: bool, name: s
         for row in ledger.rows(t.pull_requests)
         if (row["repository_id"], row["number"]) == (repository, number)
     )
-    decide_link(
+    decide_links(
         ledger.store,
         ledger.organization.id,
         run_id,
         repository_id=repository,
-        pull_request_id=pull,
-        confirmed=confirmed,
+        decisions={pull: confirmed},
         by="alice@example.com",
         now=LATER,
     )

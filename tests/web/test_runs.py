@@ -229,6 +229,19 @@ def test_move(store: Store, shipped: Shipped, alice: Caller) -> None:
     assert balanced(store, shipped)
 
 
+def test_a_move_is_kept_whole_or_not_at_all(store: Store, shipped: Shipped, alice: Caller) -> None:
+    before = kept(alice, shipped, "login")
+    with store.write() as tx:
+        tx.exec_driver_sql(
+            "CREATE TRIGGER no_rejection BEFORE INSERT ON link_decisions WHEN NOT NEW.confirmed "
+            "BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END"
+        )
+    body = {"action": "move", "fromPrNumber": 1, "prNumber": 2}
+    assert alice.post(f"/runs/{shipped.ids['login']}/links", body).status_code == 500
+    link_anew(store, shipped)
+    assert kept(alice, shipped, "login") == before, "not even the half that came first"
+
+
 def test_a_second_word_replaces_the_first(store: Store, shipped: Shipped, alice: Caller) -> None:
     decide(alice, shipped, "login", action="reject", prNumber=1)
     decide(alice, shipped, "login", action="confirm", prNumber=1)
