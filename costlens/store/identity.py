@@ -12,7 +12,8 @@ from sqlalchemy import Select, bindparam, func, insert, select, update
 from costlens.domain.names import Identity
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.upsert import add_to, insert_one
+from costlens.store.rollups import move_sums
+from costlens.store.upsert import insert_one
 
 CHUNK = 400  # values in one IN list: SQLite takes 32,766 parameters, plans stay readable with fewer
 
@@ -91,11 +92,7 @@ def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
             .where(table.c.organization_id == organization_id, table.c.person_id == drop)
             .values(person_id=keep)
         )
-    column = t.rollup_day.c
-    mine = (column.organization_id == organization_id, column.person_id == drop)
-    rows = [dict(row) for row in tx.execute(select(t.rollup_day).where(*mine)).mappings()]
-    tx.execute(t.rollup_day.delete().where(*mine))
-    add_to(tx, t.rollup_day, [row | {"person_id": keep} for row in rows], t.MEASURES)
+    move_sums(tx, organization_id, "person", keep=keep, drop=drop)
     person = t.people.c
     both = {
         row.id: row

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from operator import add
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Table, and_, func, select
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
@@ -20,16 +20,17 @@ from costlens.store.types import EPOCH
 from costlens.store.upsert import add_to
 
 QUARTER = timedelta(minutes=15)
+LINK_MEASURES = ("runs", "priced_runs", "cost_nanos")
 _STEP = math.log(1.1)
 
 Key = tuple[Any, ...]
-Sums = list[int]
+Sums = Sequence[int]
+Groups = dict[Key, Sums]
 
 _KEYS = {
     table: tuple(column.name for column in table.primary_key.columns)
-    for table in (t.rollup_15m, t.rollup_latency, t.rollup_day, t.rollup_links)
+    for table in (t.rollup_15m, t.rollup_latency, t.rollup_day, t.rollup_dimension, t.rollup_links)
 }
-LINK_MEASURES = ("runs", "priced_runs", "cost_nanos")
 
 
 def quarter(at: datetime) -> datetime:
@@ -48,40 +49,63 @@ class Change:
     def __init__(self, organization_id: int, timezone: str) -> None:
         self.organization_id = organization_id
         self.zone = ZoneInfo(timezone)
-        self.quarters: dict[Key, Sums] = defaultdict(lambda: [0] * len(t.MEASURES))
-        self.days: dict[Key, Sums] = defaultdict(lambda: [0] * len(t.MEASURES))
-        self.latencies: dict[Key, Sums] = defaultdict(lambda: [0])
-        self.links: dict[Key, Sums] = defaultdict(lambda: [0] * len(LINK_MEASURES))
+        self.quarters: Groups = {}
+        self.latencies: Groups = {}
+        self.days: Groups = {}
+        self.links: Groups = {}
+        self._dates: dict[datetime, date] = {}
 
     def day(self, run: Mapping[str, Any]) -> date:
-        at: datetime = run["occurred_at"]
-        return at.astimezone(self.zone).date()
+        """The run's day in the organization's time zone."""
+        return self._day(quarter(run["occurred_at"]))
+
+    def _day(self, bucket: datetime) -> date:
+        # Days begin at a quarter hour in every time zone, so one answer holds for the whole bucket.
+        found = self._dates.get(bucket)
+        if found is None:
+            found = self._dates[bucket] = bucket.astimezone(self.zone).date()
+        return found
 
     def add_run(self, run: Mapping[str, Any], sign: int = 1) -> None:
         """All but the ledger: sums of runs, tokens, money and latency."""
         measures = _measures(run)
-        bucket = quarter(run["occurred_at"])
-        model = (run["provider"], run["model"])
-        _add(self.quarters[(bucket, *model, run["code"], run["success"])], measures, sign)
-        who = (run["team_id"] or 0, run["person_id"] or 0, run["repository_id"] or 0)
-        what = (*model, run["prompt_id"] or "", run["tool"] or "", run["environment"] or "")
-        _add(self.days[(self.day(run), *who, *what)], measures, sign)
+        if sign != 1:
+            measures = tuple(sign * value for value in measures)
+        bucket, provider, model = quarter(run["occurred_at"]), run["provider"], run["model"]
+        _add(self.quarters, (bucket, provider, model, run["code"], run["success"]), measures)
+        key = (
+            self._day(bucket),
+            run["team_id"] or 0,
+            run["person_id"] or 0,
+            run["repository_id"] or 0,
+            provider,
+            model,
+            run["prompt_id"] or "",
+            run["tool"] or "",
+            run["environment"] or "",
+        )
+        _add(self.days, key, measures)
         if run["latency_ms"] is not None:
-            _add(self.latencies[(bucket, *model, latency_step(run["latency_ms"]))], (1,), sign)
+            _add(self.latencies, (bucket, provider, model, latency_step(run["latency_ms"])), (sign,))
 
     def add_ledger(self, run: Mapping[str, Any], links: Sequence[Mapping[str, Any]], sign: int = 1) -> None:
         """The run's money by bucket: each counted link's share, and the rest where the run's state says."""
         for key, sums in ledger_rows(run, links):
-            _add(self.links[(self.day(run), *key)], sums, sign)
+            _add(self.links, (self.day(run), *key), sums if sign == 1 else [sign * value for value in sums])
+
+    def groups(self) -> list[tuple[Table, Sequence[str], Groups]]:
+        """Each rollup with its measures and what to add to them, by the primary key without the organization."""
+        return [
+            (t.rollup_15m, t.MEASURES, self.quarters),
+            (t.rollup_latency, ("runs",), self.latencies),
+            (t.rollup_day, t.MEASURES, self.days),
+            (t.rollup_dimension, t.MEASURES, dimensions(self.days)),
+            (t.rollup_links, LINK_MEASURES, self.links),
+        ]
 
     def write(self, tx: Tx) -> None:
         """Adds everything gathered; rows in key order, so that two writers never wait for each other in a circle."""
-        for table, groups, measures in (
-            (t.rollup_15m, self.quarters, t.MEASURES),
-            (t.rollup_latency, self.latencies, ("runs",)),
-            (t.rollup_day, self.days, t.MEASURES),
-            (t.rollup_links, self.links, LINK_MEASURES),
-        ):
+        for table, measures, groups in self.groups():
             names = _KEYS[table]
             rows = [
                 dict(zip((*names, *measures), (self.organization_id, *key, *sums), strict=True))
@@ -91,7 +115,37 @@ class Change:
             add_to(tx, table, rows, measures)
 
 
-def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[tuple[Key, Sums]]:
+def dimensions(days: Groups) -> Groups:
+    """The groups of rollup_dimension that these of rollup_day add up to: (dimension, value, day) → sums."""
+    found: Groups = {}
+    for (day, *values), sums in days.items():
+        for dimension, value in zip(t.DIMENSIONS, values, strict=True):
+            _add(found, (dimension, str(value or ""), day), sums)
+    return found
+
+
+def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: int) -> None:
+    """Gives the sums of one person, repository or team to another."""
+    column = t.DIMENSIONS[dimension]
+    for table, measures in ((t.rollup_day, t.MEASURES), (t.rollup_links, LINK_MEASURES)):
+        if column in table.c:
+            where = (table.c[column] == drop,)
+            _move(tx, organization_id, table, measures, where, {column: keep})
+    table = t.rollup_dimension
+    where = (table.c.dimension == dimension, table.c.value == str(drop))
+    _move(tx, organization_id, table, t.MEASURES, where, {"value": str(keep)})
+
+
+def _move(
+    tx: Tx, organization_id: int, table: Table, measures: Sequence[str], where: Sequence[Any], to: dict[str, Any]
+) -> None:
+    mine = (table.c.organization_id == organization_id, *where)
+    rows = [dict(row) for row in tx.execute(select(table).where(*mine)).mappings()]
+    tx.execute(table.delete().where(*mine))
+    add_to(tx, table, [row | to for row in rows], measures)
+
+
+def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[tuple[Key, list[int]]]:
     """(team, repository, provider, state, reason, pull request) → (runs, priced runs, cost) of one run.
 
     The run is counted once, in its first row; its cost is split over all rows and never lost.
@@ -99,7 +153,7 @@ def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> l
     head = (run["team_id"] or 0,)
     priced = int(run["cost_nanos"] is not None)
     left = run["cost_nanos"] or 0
-    rows: list[tuple[Key, Sums]] = []
+    rows: list[tuple[Key, list[int]]] = []
     for link in links:
         if link["state"] != "counted":
             continue
@@ -121,7 +175,12 @@ def _measures(run: Mapping[str, Any]) -> tuple[int, ...]:
         int(run["success"]),
         int(cost is not None),
         int(run["usage_quality"] == "exact"),
-        *(run[name] for name in t.USAGE_COLUMNS),
+        run["input_uncached"],
+        run["cache_read"],
+        run["cache_write_5m"],
+        run["cache_write_1h"],
+        run["output_text"],
+        run["output_reasoning"],
         cost or 0,
         baseline or 0,
         baseline - cost if baseline is not None and cost is not None else 0,
@@ -130,9 +189,9 @@ def _measures(run: Mapping[str, Any]) -> tuple[int, ...]:
     )
 
 
-def _add(sums: Sums, values: Iterable[int], sign: int) -> None:
-    for index, value in enumerate(values):
-        sums[index] += sign * value
+def _add(groups: Groups, key: Key, sums: Sums) -> None:
+    found = groups.get(key)
+    groups[key] = sums if found is None else tuple(map(add, found, sums))
 
 
 def drift(tx: Tx, organization_id: int, since: datetime, until: datetime) -> dict[str, int]:

@@ -126,19 +126,14 @@ def check_sums(ledger: Ledger) -> None:
         expected.add_ledger(run, own)
         counted = sum(link["cost_nanos"] for link in own if link["state"] == "counted")
         assert counted == run["counted_nanos"] <= (run["cost_nanos"] or 0)
-    for table, groups, measures in (
-        (t.rollup_15m, expected.quarters, t.MEASURES),
-        (t.rollup_day, expected.days, t.MEASURES),
-        (t.rollup_latency, expected.latencies, ("runs",)),
-        (t.rollup_links, expected.links, ("runs", "priced_runs", "cost_nanos")),
-    ):
+    for table, measures, groups in expected.groups():
         keys = [column.name for column in table.primary_key.columns]
         stored = {
-            tuple(row[name] for name in keys): [row[name] for name in measures]
+            tuple(row[name] for name in keys): tuple(row[name] for name in measures)
             for row in ledger.rows(table)
             if any(row[name] for name in measures)
         }
-        wanted = {(ledger.organization.id, *key): sums for key, sums in groups.items() if any(sums)}
+        wanted = {(ledger.organization.id, *key): tuple(sums) for key, sums in groups.items() if any(sums)}
         assert stored == wanted, table.name
 
 

@@ -22,6 +22,7 @@ from costlens.store.tables.facts import (
     repository_aliases,
 )
 from costlens.store.tables.ledger import (
+    DIMENSIONS,
     MEASURES,
     USAGE_COLUMNS,
     link_decisions,
@@ -29,6 +30,7 @@ from costlens.store.tables.ledger import (
     price_overrides,
     rollup_15m,
     rollup_day,
+    rollup_dimension,
     rollup_latency,
     rollup_links,
     run_keys,
@@ -36,6 +38,7 @@ from costlens.store.tables.ledger import (
 )
 
 __all__ = [
+    "DIMENSIONS",
     "MEASURES",
     "USAGE_COLUMNS",
     "Id",
@@ -57,6 +60,7 @@ __all__ = [
     "repository_aliases",
     "rollup_15m",
     "rollup_day",
+    "rollup_dimension",
     "rollup_latency",
     "rollup_links",
     "run_keys",
