@@ -12,7 +12,7 @@ from operator import add
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, and_, func, select
+from sqlalchemy import ColumnElement, Table, and_, func, select
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
@@ -129,20 +129,24 @@ def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: 
     column = t.DIMENSIONS[dimension]
     for table, measures in ((t.rollup_day, t.MEASURES), (t.rollup_links, LINK_MEASURES)):
         if column in table.c:
-            where = (table.c[column] == drop,)
-            _move(tx, organization_id, table, measures, where, {column: keep})
+            _move(tx, organization_id, table, measures, table.c[column] == drop, {column: keep})
     table = t.rollup_dimension
-    where = (table.c.dimension == dimension, table.c.value == str(drop))
-    _move(tx, organization_id, table, t.MEASURES, where, {"value": str(keep)})
+    mine = and_(table.c.dimension == dimension, table.c.value == str(drop))
+    _move(tx, organization_id, table, t.MEASURES, mine, {"value": str(keep)})
 
 
 def _move(
-    tx: Tx, organization_id: int, table: Table, measures: Sequence[str], where: Sequence[Any], to: dict[str, Any]
+    tx: Tx,
+    organization_id: int,
+    table: Table,
+    measures: Sequence[str],
+    where: ColumnElement[bool],
+    to: Mapping[str, Any],
 ) -> None:
-    mine = (table.c.organization_id == organization_id, *where)
-    rows = [dict(row) for row in tx.execute(select(table).where(*mine)).mappings()]
-    tx.execute(table.delete().where(*mine))
-    add_to(tx, table, [row | to for row in rows], measures)
+    mine = and_(table.c.organization_id == organization_id, where)
+    rows = [dict(row) for row in tx.execute(select(table).where(mine)).mappings()]
+    tx.execute(table.delete().where(mine))
+    add_to(tx, table, [{**row, **to} for row in rows], measures)
 
 
 def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[tuple[Key, list[int]]]:

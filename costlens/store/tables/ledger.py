@@ -231,7 +231,7 @@ rollup_day = Table(
 )
 
 
-# The same days by one dimension at a time: what a drill-down over a year reads, where rollup_day has almost a row a run.
+# The same days by one dimension at a time, for drill-downs over a year: rollup_day has almost a row a run.
 rollup_dimension = Table(
     "rollup_dimension",
     metadata,
