@@ -109,7 +109,7 @@ class _Batch:
         self.organization_id = organization.id
         self.change = Change(organization.id, organization.timezone)
         self.rows: dict[int, dict[str, Any]] = {}  # new runs
-        self.key_rows: list[dict[str, Any]] = []
+        self.key_rows: list[tuple[str, str, int, bytes | None]] = []
         self.keys: dict[Key, StoredKey] = {}
         self.stored: dict[int, dict[str, Any]] = {}  # runs that keys of this batch name
         self.waiting: set[int] = set()  # repositories of the call that is recorded now
@@ -117,7 +117,7 @@ class _Batch:
     def record(self) -> list[Ingested]:
         self._look_up([run for call in self.calls for run in call.runs])
         done = [self._call(call) for call in self.calls]
-        insert_runs(self.tx, list(self.rows.values()), self.key_rows)
+        insert_runs(self.tx, self.organization_id, list(self.rows.values()), self.key_rows)
         self.change.write(self.tx)
         self._touch()
         return done
@@ -187,15 +187,7 @@ class _Batch:
         for kind, value in keys:
             if (kind, value) not in self.keys:
                 self.keys[kind, value] = StoredKey(run_id, digest)
-                self.key_rows.append(
-                    {
-                        "organization_id": self.organization_id,
-                        "kind": kind,
-                        "value": value,
-                        "run_id": run_id,
-                        "content_hash": digest,
-                    }
-                )
+                self.key_rows.append((kind, value, run_id, digest))
 
     def _row(self, run: RunInput) -> dict[str, Any]:
         repository = self.repositories.get(run.repository) if run.repository else None

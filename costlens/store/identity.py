@@ -13,6 +13,7 @@ from costlens.domain.names import Identity
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.rollups import move_sums
+from costlens.store.types import among
 from costlens.store.upsert import insert_one
 
 CHUNK = 400  # values in one IN list: SQLite takes 32,766 parameters, plans stay readable with fewer
@@ -76,12 +77,8 @@ def person_ids(
 
 def _known(tx: Tx, organization_id: int, identities: set[Identity]) -> dict[Identity, int]:
     values = sorted({identity.value for identity in identities})
-    known: dict[Identity, int] = {}
-    for start in range(0, len(values), CHUNK):
-        given = {"organization": organization_id, "names": values[start : start + CHUNK]}
-        rows = tx.execute(_identities_query(), given)
-        known.update({Identity(row.kind, row.value): row.person_id for row in rows})
-    return known
+    rows = tx.execute(_identities_query(), {"organization": organization_id, "names": values})
+    return {Identity(kind, value): person for kind, value, person in rows}
 
 
 def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
@@ -153,7 +150,7 @@ def repository_teams(tx: Tx, organization_id: int, repositories: Iterable[int]) 
 def _repositories_query(lock: bool) -> Select[Any]:
     alias = t.repository_aliases.c
     query = select(alias.name, alias.repository_id).where(
-        alias.organization_id == bindparam("organization"), alias.name.in_(bindparam("names", expanding=True))
+        alias.organization_id == bindparam("organization"), among(alias.name, "names")
     )
     return query.with_for_update(read=True) if lock else query
 
@@ -166,7 +163,7 @@ def _identities_query() -> Select[Any]:
         .where(
             column.organization_id == bindparam("organization"),
             column.kind.in_(("login", "email", "github_id")),
-            column.value.in_(bindparam("names", expanding=True)),
+            among(column.value, "names"),
         )
         .with_for_update(read=True)
     )
@@ -179,9 +176,7 @@ def _person_teams_query() -> Select[Any]:
         select(person.label("person_id"), t.team_members.c.team_id)
         .select_from(_members())
         .join(t.team_members, t.team_members.c.member_id == t.members.c.id)
-        .where(
-            t.members.c.organization_id == bindparam("organization"), person.in_(bindparam("people", expanding=True))
-        )
+        .where(t.members.c.organization_id == bindparam("organization"), among(person, "people"))
         .order_by(t.team_members.c.team_id.desc())
     )
 
@@ -193,7 +188,7 @@ def _member_people_query() -> Select[Any]:
         .select_from(_members())
         .where(
             t.members.c.organization_id == bindparam("organization"),
-            t.members.c.id.in_(bindparam("members", expanding=True)),
+            among(t.members.c.id, "members"),
         )
     )
 
@@ -203,6 +198,6 @@ def _repository_teams_query() -> Select[Any]:
     column = t.repositories.c
     return select(column.id, column.team_id).where(
         column.organization_id == bindparam("organization"),
-        column.id.in_(bindparam("repositories", expanding=True)),
+        among(column.id, "repositories"),
         column.team_id.is_not(None),
     )

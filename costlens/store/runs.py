@@ -14,10 +14,13 @@ from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
-from costlens.store.upsert import insert_many
+from costlens.store.types import among
+from costlens.store.upsert import insert_many, insert_tuples
 
 RunRow = Mapping[str, Any]
 Key = tuple[str, str]  # kind, value
+
+_KEY_COLUMNS = ("organization_id", "kind", "value", "run_id", "content_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,9 @@ def find_keys(tx: Tx, organization_id: int, keys: Iterable[Key]) -> dict[Key, St
         by_kind.setdefault(kind, []).append(value)
     found: dict[Key, StoredKey] = {}
     for kind, values in by_kind.items():
-        for start in range(0, len(values), CHUNK):
-            given = {"organization": organization_id, "kind": kind, "values": values[start : start + CHUNK]}
-            rows = tx.execute(_keys_query(), given)
-            found.update({(kind, row.value): StoredKey(row.run_id, row.content_hash) for row in rows})
+        given = {"organization": organization_id, "kind": kind, "values": values}
+        rows = tx.execute(_keys_query(), given)
+        found.update({(kind, row.value): StoredKey(row.run_id, row.content_hash) for row in rows})
     return found
 
 
@@ -52,18 +54,20 @@ def _keys_query() -> Select[Any]:
     return select(column.value, column.run_id, column.content_hash).where(
         column.organization_id == bindparam("organization"),
         column.kind == bindparam("kind"),
-        column.value.in_(bindparam("values", expanding=True)),
+        among(column.value, "values"),
     )
 
 
-def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]], keys: Sequence[dict[str, Any]]) -> None:
-    """New runs with their keys. The keys' uniqueness holds against every other writer.
+def insert_runs(
+    tx: Tx, organization_id: int, rows: Sequence[RunRow], keys: Iterable[tuple[str, str, int, bytes | None]]
+) -> None:
+    """New runs with their keys (kind, value, run, content hash), whose uniqueness holds against every other writer.
 
     Raises IntegrityError when another writer has stored one of the keys; keys go in by order, so that two writers of
     the same keys never wait for each other in a circle.
     """
     insert_many(tx, t.runs, rows)
-    insert_many(tx, t.run_keys, sorted(keys, key=lambda row: (row["kind"], row["value"])))
+    insert_tuples(tx, t.run_keys, _KEY_COLUMNS, [(organization_id, *key) for key in sorted(keys)])
 
 
 def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, Any]) -> None:
