@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from costlens.config import SettingsError
 from costlens.domain.errors import Unavailable
+from costlens.store.writer_turn import WriterTurn
 
 Tx = Connection  # what every function of the store takes first: an open transaction
 
@@ -40,8 +40,7 @@ class Store:
             {} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         )
         self._reader = self.engine.execution_options(**snapshot)
-        # SQLite has one writer: waiting for it here costs a wake-up, waiting in SQLite costs sleeping and polling.
-        self._writer = threading.Lock() if self.dialect == "sqlite" else None
+        self._turn = WriterTurn(self.engine.url.database) if self.dialect == "sqlite" else None
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
@@ -78,18 +77,20 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        if self._writer is None:
+        if self._turn is None:
             yield
             return
-        if not self._writer.acquire(timeout=BUSY_SECONDS):
+        if not self._turn.take(BUSY_SECONDS):
             raise Unavailable("The database is busy; nothing was stored, send it again", retry_after=1)
         try:
             yield
         finally:
-            self._writer.release()
+            self._turn.give_back()
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._turn is not None:
+            self._turn.close()
 
 
 @contextmanager
@@ -153,6 +154,8 @@ def _sqlite(url: URL) -> Engine:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA cache_size = -32000")
         cursor.execute("PRAGMA temp_store = MEMORY")
+        # 16 MiB of log between checkpoints: a page of sums that many transactions change is copied once.
+        cursor.execute("PRAGMA wal_autocheckpoint = 4000")
         cursor.close()
 
     @event.listens_for(engine, "begin")

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
 from costlens.store.engine import Tx
+from costlens.store.sqlite_driver import write_rows
 from costlens.store.types import Instant, to_millis
 
 
@@ -91,7 +92,7 @@ def _write(tx: Tx, statement: _Statement, columns: list[Sequence[Any]]) -> None:
     for place, convert in statement.converted:
         columns[place] = [None if value is None else convert(value) for value in columns[place]]
     if tx.dialect.name == "sqlite":
-        tx.exec_driver_sql(statement.sql, list(zip(*columns, strict=True)))
+        write_rows(tx, statement.sql, zip(*columns, strict=True))
     else:
         tx.exec_driver_sql(statement.sql, tuple(list(column) for column in columns))
 
