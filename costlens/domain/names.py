@@ -30,8 +30,11 @@ def repository_name(text: str) -> str:
     return name
 
 
+IDENTITY_KINDS = ("login", "email", "github_id")
+
+
 class Identity(NamedTuple):
-    kind: str  # login, email, github_id
+    kind: str  # one of IDENTITY_KINDS
     value: str  # lower case
 
 

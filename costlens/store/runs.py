@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
+from costlens.store.lookups import look_up
 from costlens.store.types import among
 from costlens.store.upsert import insert_many, insert_tuples
 
@@ -42,14 +42,12 @@ def find_keys(tx: Tx, organization_id: int, keys: Iterable[Key]) -> dict[Key, St
         by_kind.setdefault(kind, []).append(value)
     found: dict[Key, StoredKey] = {}
     for kind, values in by_kind.items():
-        given = {"organization": organization_id, "kind": kind, "values": values}
-        rows = tx.execute(_keys_query(), given)
-        found.update({(kind, row.value): StoredKey(row.run_id, row.content_hash) for row in rows})
+        rows = look_up(tx, _keys, organization=organization_id, kind=kind, values=values)
+        found.update({(kind, value): StoredKey(run_id, digest) for value, run_id, digest in rows})
     return found
 
 
-@functools.cache
-def _keys_query() -> Select[Any]:
+def _keys() -> Select[Any]:
     column = t.run_keys.c
     return select(column.value, column.run_id, column.content_hash).where(
         column.organization_id == bindparam("organization"),

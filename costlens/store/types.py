@@ -65,7 +65,7 @@ def _each(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
 
 
 class _Many(TypeDecorator[Sequence[Any]]):
-    """A list of values: an array on PostgreSQL, the text of a JSON list on SQLite."""
+    """A list of values: an array on PostgreSQL, the text of a JSON list on SQLite (see also `lookups`)."""
 
     impl = Text
     cache_ok = True
