@@ -17,14 +17,12 @@ from costlens.store import tables as t
 from costlens.store.engine import Store, Tx
 from costlens.store.upsert import insert_one
 from tests.acme import november
-from tests.databases import ENGINES, open_store
-
-only_postgresql = pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+from tests.databases import only_postgresql, open_store
 
 
-@pytest.fixture(params=ENGINES)
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    with open_store(request.param) as opened:
+@pytest.fixture
+def store(engine: str) -> Iterator[Store]:
+    with open_store(engine) as opened:
         yield opened
 
 
