@@ -20,13 +20,20 @@ from costlens.services.organizations import create_organization, ensure_user
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
-from tests.databases import ENGINES, database_url
+from tests.databases import ENGINES, database_setting, database_url
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """Every test that asks for a database, or for what stands on one, runs on both engines."""
     return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def database(engine: str) -> Iterator[dict[str, str]]:
+    """The setting that puts what processes store into a database of the module's own."""
+    with database_setting(engine) as setting:
+        yield setting
 
 
 @pytest.fixture

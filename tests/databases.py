@@ -36,6 +36,16 @@ def database_url(engine: str, *, migrated: bool = True) -> Iterator[str]:
 
 
 @contextmanager
+def database_setting(engine: str) -> Iterator[dict[str, str]]:
+    """What an environment says to have a database without tables: of SQLite nothing, its file is in the data folder."""
+    if engine == "sqlite":
+        yield {}
+        return
+    with database_url(engine, migrated=False) as url:
+        yield {"DATABASE_URL": url}
+
+
+@contextmanager
 def open_store(engine: str) -> Iterator[Store]:
     """A migrated store without rows."""
     with database_url(engine) as url:
