@@ -78,7 +78,7 @@ def postgres_database(*, migrated: bool = True) -> Iterator[str]:
 _SHAPE = """
     SELECT (SELECT count(*) FROM pg_class), (SELECT count(*) FROM pg_attribute WHERE NOT attisdropped),
            (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_proc), (SELECT count(*) FROM pg_statistic),
-           pg_database_size(current_database()) > 16_000_000
+           pg_database_size(current_database()) > 16000000
 """
 
 
