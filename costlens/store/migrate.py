@@ -30,6 +30,11 @@ def _head() -> str | None:
 
 def upgrade(store: Store, revision: str = "head") -> None:
     """Brings the database to the newest revision, or to this one; creates it when it is empty. Raises Unavailable."""
+    if store.dialect == "sqlite":
+        with store.engine.connect() as connection:
+            # Kept in the file; done here only, as two processes that switch at the same moment lock each other.
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     if revision == "head" and at_head(store):
         return
     if store.dialect == "postgresql":
@@ -39,10 +44,6 @@ def upgrade(store: Store, revision: str = "head") -> None:
             tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
             _run(tx, revision)
         return
-    with store.engine.connect() as connection:
-        # Kept in the file; done here only, as two processes that switch at the same moment lock each other.
-        connection.exec_driver_sql("COMMIT")
-        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     # SQLite changes a table by making it anew, and dropping the old one would delete all rows that refer to it.
     lenient = Store(store.engine.url.render_as_string(hide_password=False), enforce_keys=False)
     try:
