@@ -200,16 +200,25 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(store: Store) -> N
     assert inspect(store.engine).get_table_names() == ["run_keys"]
 
 
-# A revision after the newest that changes rows and makes the table anew to which most others refer; the first time
-# it runs it stops half-way until it is killed.
-NEXT = """
+# A revision after the newest, and an upgrade to it by a process of its own.
+NEXT = f"""
 import time
 from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "next", "{head}"
+revision, down_revision = "next", "{REVISIONS[-1]}"
 branch_labels = depends_on = None
-
+"""
+UPGRADE = """
+import sys
+from pathlib import Path
+from costlens.store import migrate
+from costlens.store.engine import Store
+migrate._PLACES = (Path(sys.argv[1]),)
+migrate.upgrade(Store(sys.argv[2]))
+"""
+# It makes the table anew to which most others refer; the first time it stops half-way until it is killed.
+LONG = """
 def upgrade():
     op.add_column("runs", sa.Column("place", sa.Text()))
     op.execute("UPDATE runs SET place = branch")
@@ -221,27 +230,29 @@ def upgrade():
         time.sleep(60)
     op.execute("UPDATE organizations SET plan = NULL")
 """
-UPGRADE = """
-import sys
-from pathlib import Path
-from costlens.store import migrate
-from costlens.store.engine import Store
-migrate._PLACES = (Path(sys.argv[1]),)
-migrate.upgrade(Store(sys.argv[2]))
+# It removes what keys of others refer to.
+WRONG = """
+def upgrade():
+    op.execute("DELETE FROM teams")
 """
+
+
+def command_to(work: str, folder: Path, url: str) -> tuple[str, ...]:
+    """The command that upgrades to a further revision, which does this work; its file is in `folder`/versions."""
+    shutil.copytree(MIGRATIONS, folder)
+    (folder / "versions" / "next.py").write_text(NEXT + work)
+    return (sys.executable, "-c", UPGRADE, str(folder), url)
 
 
 def test_a_migration_that_is_killed_half_way_runs_again(store: Store, url: str, tmp_path: Path) -> None:
     upgrade(store)
     insert_rows(store)
     before = schema(store), contents(store)
-    folder = shutil.copytree(MIGRATIONS, tmp_path / "migrations")
-    (folder / "versions" / "next.py").write_text(NEXT.replace("{head}", REVISIONS[-1]))
-    command = (sys.executable, "-c", UPGRADE, str(folder), url)
+    command = command_to(LONG, tmp_path / "migrations", url)
 
     process = subprocess.Popen(command, cwd=ROOT)
     try:
-        wait_until((folder / "versions" / "half-way").exists, 20)
+        wait_until((tmp_path / "migrations" / "versions" / "half-way").exists, 20)
     finally:
         process.kill()
         process.wait()
@@ -253,6 +264,19 @@ def test_a_migration_that_is_killed_half_way_runs_again(store: Store, url: str, 
     assert [row["place"] for row in after["runs"]] == [row["branch"] for row in after["runs"]]
     assert {row.pop("plan") for row in after["organizations"]} == {None}
     assert_kept(before[1], after)
+
+
+def test_a_migration_that_would_leave_rows_without_what_they_refer_to_is_undone(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    upgrade(store)
+    insert_rows(store)
+    before = schema(store), contents(store)
+    command = command_to(WRONG, tmp_path / "migrations", url)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "api_keys" in done.stderr
+    assert (schema(store), contents(store)) == before
 
 
 @only_sqlite  # PostgreSQL enforces keys and keeps a journal without being asked
