@@ -30,10 +30,13 @@ T = TypeVar("T")
 
 
 class Store:
-    """An engine with `read` (a snapshot) and `write` (a transaction that commits, or leaves nothing)."""
+    """An engine with `read` (a snapshot) and `write` (a transaction that commits, or leaves nothing).
 
-    def __init__(self, url: str) -> None:
-        self.engine: Engine = _engine(url)
+    Keys of other tables are enforced unless `enforce_keys` is false, which only SQLite heeds and only migrations want.
+    """
+
+    def __init__(self, url: str, *, enforce_keys: bool = True) -> None:
+        self.engine: Engine = _engine(url, enforce_keys)
         self.dialect = self.engine.dialect.name
         # SQLite's BEGIN is such a snapshot by itself.
         snapshot = (
@@ -114,12 +117,12 @@ def _lost(error: BaseException | None) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _LOST
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, enforce_keys: bool) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError:  # its text would show a password
         raise SettingsError("DATABASE_URL: cannot be read as an address") from None
-    return _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+    return _sqlite(parsed, enforce_keys) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
 
 
 def _postgresql(url: URL) -> Engine:
@@ -142,7 +145,7 @@ def _postgresql(url: URL) -> Engine:
     return engine
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, enforce_keys: bool) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=32)
 
     @event.listens_for(engine, "connect")
@@ -151,7 +154,7 @@ def _sqlite(url: URL) -> Engine:
         cursor = connection.cursor()
         # WAL itself is set once when migrating: two processes that switch at the same moment lock each other.
         cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA foreign_keys = {int(enforce_keys)}")
         cursor.execute("PRAGMA cache_size = -32000")
         cursor.execute("PRAGMA temp_store = MEMORY")
         # 16 MiB of log between checkpoints: a page of sums that many transactions change is copied once.
