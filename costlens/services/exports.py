@@ -12,7 +12,7 @@ from typing import Any
 
 from costlens.services.runs import Page
 
-PAGE = 500  # rows
+PAGE = 200  # rows: a page is made in some milliseconds, in which other requests wait
 
 
 def every_run(

@@ -148,7 +148,8 @@ def list_links(
     conditions = [link.organization_id == organization_id, link.valid_to.is_(None)]
     if after is not None:
         run, last = after
-        conditions += [link.run_id <= run, or_(link.run_id < run, link.id > last)]
+        # Said of both tables: PostgreSQL may join them by merging, and would walk over all runs before the page.
+        conditions += [link.run_id <= run, t.runs.c.id <= run, or_(link.run_id < run, link.id > last)]
     for column, value in (
         (link.state, state),
         (link.repository_id, repository_id),
