@@ -53,9 +53,9 @@ def export_answer(form: str, name: str, columns: Sequence[str], pages: Iterator[
     return Response(body, mimetype=TYPES[form], headers={"Content-Disposition": disposition})
 
 
-def _stream(form: str, columns: Sequence[str], pages: Iterator[Objects], request: str) -> Iterator[bytes]:
+def _stream(form: str, columns: Sequence[str], pages: Iterator[Objects], name: str) -> Iterator[bytes]:
     """The file in parts, of which the first is empty and comes with the first page: what fails until then gets an
-    answer of its own.
+    answer of its own. `name` is the request's.
     """
     if not _slots.acquire(blocking=False):
         raise Unavailable(f"{AT_ONCE} exports are under way; try again when one has ended", retry_after=10)
@@ -64,21 +64,21 @@ def _stream(form: str, columns: Sequence[str], pages: Iterator[Objects], request
         yield b""
         if form == "csv":
             yield csv_line(columns).encode()
-        yield from _parts(form, columns, itertools.chain([first], pages), request)
+        yield from _parts(form, columns, itertools.chain([first], pages), name)
     finally:
         _slots.release()
 
 
-def _parts(form: str, columns: Sequence[str], pages: Iterator[Objects], request: str) -> Iterator[bytes]:
-    """Each page as a part. The server ends an answer in order even when this raises, so a failure has to show in the
-    file: it ends within a quoted cell or an object, which no reader takes for the end.
+def _parts(form: str, columns: Sequence[str], pages: Iterator[Objects], name: str) -> Iterator[bytes]:
+    """Each page as a part. Granian ends an answer in order whatever is raised here and offers no way to break it off,
+    so a failure has to show in the file: it ends within a quoted cell or an object, which no reader takes for the end.
     """
     try:
         for page in pages:
             yield _csv(columns, page) if form == "csv" else _ndjson(page)
     except Exception as error:
-        yield _BROKEN[form] % request.encode()
-        raise RuntimeError(f"the export of request {request} ended early") from error
+        yield _BROKEN[form] % name.encode()
+        raise RuntimeError(f"the export of request {name} ended early") from error
 
 
 def _csv(columns: Sequence[str], objects: Objects) -> bytes:
