@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from costlens.store.engine import Store, Tx
 
-# Beside the package in a checkout, inside it in a wheel.
-_PLACES = (Path(__file__).parents[2] / "migrations", Path(__file__).parents[1] / "_data" / "migrations")
+# Inside the package in a wheel, beside it in a checkout.
+_PLACES = (Path(__file__).parents[1] / "_data" / "migrations", Path(__file__).parents[2] / "migrations")
 
 _MIGRATING = 0xC057  # an advisory lock's key; any number that nothing else in the database uses
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Row, Select, bindparam, func, select, tuple_, update
 
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
@@ -123,8 +123,8 @@ def list_runs(
     run = t.runs.c
     conditions = _conditions(organization_id, where)
     if before is not None:
-        at, last = before
-        conditions.append(or_(run.occurred_at < at, and_(run.occurred_at == at, run.id < last)))
+        # As one comparison of rows: with an `or` SQLite would walk over every run before the page.
+        conditions.append(tuple_(run.occurred_at, run.id) < before)
     query = (
         select(
             t.runs,
