@@ -217,6 +217,8 @@ def test_what_fails_later_ends_in_what_no_reader_takes_for_the_end(
     with store.write() as tx:
         tx.exec_driver_sql("ALTER TABLE links RENAME TO gone")
     text += rest(parts)
+    with store.write() as tx:
+        tx.exec_driver_sql("ALTER TABLE gone RENAME TO links")
     assert response.headers["X-Request-Id"].encode() in text.splitlines()[-1]
     with pytest.raises(ValueError if form == "ndjson" else csv.Error):
         read(text.decode(), form)
