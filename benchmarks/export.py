@@ -1,8 +1,8 @@
 """Streaming of GET /runs and GET /links: rows per second, growth of the web worker, and what others feel meanwhile.
 
-    python -m benchmarks.export [--runs 300000] [--database URL]
+    python -m benchmarks.export [--runs 300000] [--engine sqlite|postgresql]
 
-Fills a new database (SQLite in a temporary folder, or the empty one of `--database`), starts a web server on it and
+Fills a new database, starts a web server on it and
 reads each list to its end as CSV and as NDJSON over one connection. Meanwhile another connection posts single runs one
 after the other; their latencies are shown beside those of a server that does nothing else. Every row is counted.
 
@@ -15,9 +15,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import random
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -29,10 +27,12 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from benchmarks.ingest import MARK, MODELS, ROOT, answer_of, bodies, serving
+from benchmarks.ingest import MARK, MODELS, bodies
+from benchmarks.instances import ROOT, answer_of, instance, serving
 from costlens.store import tables as t
 from costlens.store.engine import Store, Tx
 from costlens.store.organizations import find_organization
+from tests.databases import ENGINES
 
 REPOSITORIES, PULLS, PEOPLE, BRANCHES, PROMPTS = 40, 100, 200, 25, 30
 CHUNK = 10_000
@@ -208,20 +208,17 @@ def memory(process: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=300_000)
-    parser.add_argument("--database", default=None, help="address of an empty database")
+    parser.add_argument("--engine", choices=ENGINES, default="sqlite")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder)
-        url = given.database or f"sqlite:///{data / 'costlens.db'}"
-        os.environ["DATABASE_URL"] = url
-        made = answer_of(ROOT, data, "organization", "create", "Acme", "--owner", "alice@example.com", "--json")
+    with instance(ROOT, given.engine) as one:
+        made = answer_of(one, "organization", "create", "Acme", "--owner", "alice@example.com", "--json")
         key = json.loads(made)["apiKey"]
-        fill(url, given.runs)
-        with serving(ROOT, data, 1) as (port, parent):
+        fill(one.database_url, given.runs)
+        with serving(one, 1) as (port, parent):
             worker = int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
             with others(port, key, "alone") as alone:
                 time.sleep(5)
-            print(f"{given.runs:,} runs on {url.partition(':')[0]}; single runs alone p50 / p99 {alone.shown()}")
+            print(f"{given.runs:,} runs on {given.engine}; single runs alone p50 / p99 {alone.shown()}")
             stored = given.runs + len(alone.latencies)
             for path, form in LISTS:
                 with others(port, key, f"{path}-{form}") as meanwhile:
