@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, false, func, or_, select
 
 from costlens.store import links as link_store
 from costlens.store import tables as t
@@ -25,7 +25,7 @@ class Selection:
     provider: str | None = None
     model: str | None = None
     prompt_id: str | None = None
-    environment: str | None = None
+    environment: str | None = None  # development: also where none is named
     api_key_id: int | None = None
     code: bool | None = None
 
@@ -35,12 +35,14 @@ class Selection:
             (run.provider, self.provider),
             (run.model, self.model),
             (run.prompt_id, self.prompt_id),
-            (run.environment, self.environment),
             (run.api_key_id, self.api_key_id),
             (run.code, self.code),
         )
         found: list[Any] = [run.organization_id == organization_id]
         found += [column == value for column, value in pairs if value is not None]
+        if self.environment is not None:
+            unnamed = run.environment.is_(None) if self.environment == "development" else false()
+            found.append(or_(run.environment == self.environment, unnamed))
         if self.since is not None:
             found.append(run.occurred_at >= self.since)
         if self.until is not None:
