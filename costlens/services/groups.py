@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -62,7 +62,6 @@ def read_groups(tx: Tx, organization_id: int, window: Window, where: Where, by: 
     return tuple(groups)
 
 
-def _total(rows: Iterable[GroupSums]) -> GroupSums:
+def _total(rows: Sequence[GroupSums]) -> GroupSums:
     names = [item.name for item in fields(GroupSums) if item.name != "value"]
-    columns = zip(*((getattr(row, name) for name in names) for row in rows), strict=True)
-    return GroupSums("", *map(sum, columns))
+    return GroupSums("", *(sum(getattr(row, name) for row in rows) for name in names))
