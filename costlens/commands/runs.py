@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from costlens.commands.data import find_organization, json_option
 from costlens.commands.database import open_store, progress_bar
@@ -69,19 +67,18 @@ def _figures(one: Difference) -> dict[str, Any]:
 
 
 def _print_repriced(done: Repriced, applied: bool) -> None:
+    answer = _answer(done, applied)
     if done.total.runs:
-        table = Table("Model", "Runs", "Old cost", "New cost", "Difference", "Unpriced before", "after")
-        for column in table.columns[1:]:
-            column.justify = "right"
-        answer = _answer(done, applied)
-        for row in (*answer["models"], answer["changed"]):
-            table.add_row(
-                f"{row['provider']}/{row['model']}" if "model" in row else "All",
-                f"{row['runs']:,}",
-                *(f"{row[name]:,.6f}" for name in ("oldCost", "newCost", "difference")),
-                *(f"{row[name]:,}" for name in ("unpricedBefore", "unpricedAfter")),
-            )
-        Console().print(table)
+        rows = [("Model", "Runs", "Old cost", "New cost", "Difference", "Unpriced before", "after")]
+        for one in (*answer["models"], answer["changed"]):
+            name = f"{one['provider']}/{one['model']}" if "model" in one else "All"
+            money = (f"{one[column]:,.6f}" for column in ("oldCost", "newCost", "difference"))
+            unpriced = (f"{one[column]:,}" for column in ("unpricedBefore", "unpricedAfter"))
+            rows.append((name, f"{one['runs']:,}", *money, *unpriced))
+        first, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for name, *cells in rows:
+            figures = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+            click.echo("  ".join((f"{name:{first}}", *figures)))
     verb = "changed" if applied else "would change; --apply stores it"
     click.echo(f"{done.total.runs:,} of {done.runs:,} runs {verb}")
 

@@ -182,6 +182,8 @@ def rebuild(
     """
     began = time.monotonic()
     first = check(store, organization_id, repair=True, now=now, progress=progress)
+    if not first.days:
+        return first  # no runs yet; should some come by the former zone now, the nightly check is still due
     time.sleep(max(0.0, began + settle - time.monotonic()))
     second = check(store, organization_id, repair=True, now=now, progress=progress)
     with store.write() as tx:
