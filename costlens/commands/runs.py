@@ -69,7 +69,9 @@ def _figures(one: Difference) -> dict[str, Any]:
 def _print_repriced(done: Repriced, applied: bool) -> None:
     answer = _answer(done, applied)
     if done.total.runs:
-        rows = [("Model", "Runs", "Old cost", "New cost", "Difference", "Unpriced before", "after")]
+        rows: list[tuple[str, ...]] = [
+            ("Model", "Runs", "Old cost", "New cost", "Difference", "Unpriced before", "after")
+        ]
         for one in (*answer["models"], answer["changed"]):
             name = f"{one['provider']}/{one['model']}" if "model" in one else "All"
             money = (f"{one[column]:,.6f}" for column in ("oldCost", "newCost", "difference"))
@@ -88,15 +90,17 @@ def _print_repriced(done: Repriced, applied: bool) -> None:
 @click.option("--prompt", metavar="PROMPT_ID", help="Runs of this prompt.")
 @click.option("--environment", help="Runs of this environment.")
 @click.option("--key", metavar="KEY_OR_PREFIX", help="Runs of this API key.")
-@click.option("--code/--not-code", "code", default=None, required=True, help="What they are.")
+@click.option("--code/--not-code", "code", default=None, help="What they are.")
 @json_option
 def reclassify(
-    organization: str, prompt: str | None, environment: str | None, key: str | None, code: bool, as_json: bool
+    organization: str, prompt: str | None, environment: str | None, key: str | None, code: bool | None, as_json: bool
 ) -> None:
     """Mark stored runs as not code (production traffic), or as code again; several options narrow each other.
 
     What is not code is linked to nothing and is no part of code spend. Runs to come are not marked by this.
     """
+    if code is None:
+        raise click.UsageError("Say what they are: --code or --not-code")
     settings, store = open_store()
     found = find_organization(store, organization)
     key_id = find_key_id(store, found.id, key) if key else None

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, false, func, or_, select
+from sqlalchemy import and_, bindparam, false, func, or_, select, update
 
 from costlens.store import links as link_store
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.rollups import Change
-from costlens.store.runs import change_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,7 @@ class Moved:
     organization_id: int
     timezone: str
     change: Change = field(init=False)
+    changed: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)  # run, its new columns
 
     def __post_init__(self) -> None:
         self.change = Change(self.organization_id, self.timezone)
@@ -88,13 +88,13 @@ class Moved:
         links_before: Sequence[Mapping[str, Any]],
         links_after: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Stores a locked run's changed columns and takes what it added to the sums for what it adds now."""
+        """Takes what a locked run added to the sums for what it adds with its changed columns."""
         after = {**before, **changed}
         self.change.add_run(before, -1)
         self.change.add_ledger(before, links_before, -1)
         self.change.add_run(after)
         self.change.add_ledger(after, links_after)
-        change_run(self.tx, self.organization_id, before["id"], changed)
+        self.changed.append((before["id"], changed))
 
     def reprice(self, before: Mapping[str, Any], money: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> None:
         """Gives a locked run this money, and its counted links their shares of it."""
@@ -105,5 +105,17 @@ class Moved:
         self.move(before, changed, links, shared)
 
     def write(self) -> None:
-        """Adds the differences to the rollups."""
+        """Stores the changed columns, and adds the differences to the rollups."""
+        by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for run_id, values in self.changed:
+            row = {"organization": self.organization_id, "run": run_id}
+            by_columns.setdefault(tuple(values), []).append(
+                row | {f"new_{name}": value for name, value in values.items()}
+            )
+        run = t.runs.c
+        for names, rows in by_columns.items():
+            statement = update(t.runs).where(
+                run.organization_id == bindparam("organization"), run.id == bindparam("run")
+            )
+            self.tx.execute(statement.values({name: bindparam(f"new_{name}") for name in names}), rows)
         self.change.write(self.tx)

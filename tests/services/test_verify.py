@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from costlens.domain.runs import RunInput
 from costlens.services import verify
@@ -268,3 +269,18 @@ def test_days_of_a_clock_change_are_whole(engine: str) -> None:
                     tx.execute(table.delete())
             check(ledger.store, ledger.organization.id, repair=True)
             check_sums(ledger)
+
+
+def test_sqlite_reads_a_day_of_every_rollup_by_an_index() -> None:
+    with open_ledger() as ledger, ledger.store.read() as tx:
+        plans: list[str] = []
+
+        @event.listens_for(tx, "before_cursor_execute")
+        def explain(_: Any, cursor: Any, statement: str, parameters: Any, *__: Any) -> None:
+            if statement.startswith("SELECT"):
+                plans.extend(row[3] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+        rollup_check.compare_day(tx, ledger.organization.id, "UTC", NOW.date())
+        for table in (t.runs, *ROLLUPS):
+            (plan,) = [plan for plan in plans if f" {table.name} " in plan]
+            assert re.search(r"\(organization_id=\? AND (day=|bucket>|occurred_at>)", plan), plan
