@@ -142,7 +142,9 @@ def _repair(store: Store, drift: DayDrift) -> tuple[int, DayDrift]:
     return rows, drift
 
 
-def check_nightly(store: Store, *, now: datetime | None = None, older: int = OLDER_DAYS) -> dict[str, Checked]:
+def check_nightly(
+    store: Store, *, now: datetime | None = None, older: int = OLDER_DAYS, settle: float = SETTLE_SECONDS
+) -> dict[str, Checked]:
     """Checks and repairs the last days of each organization and some older ones by chance; answers it by slug.
 
     An organization whose time zone changed, and whose rebuild did not end, is rebuilt.
@@ -150,15 +152,15 @@ def check_nightly(store: Store, *, now: datetime | None = None, older: int = OLD
     at = now or datetime.now(UTC)
     with store.read() as tx:
         organizations = list_organizations(tx)
-    return {one.slug: _check_nightly(store, one.id, at, older) for one in organizations}
+    return {one.slug: _check_nightly(store, one.id, at, older, settle) for one in organizations}
 
 
-def _check_nightly(store: Store, organization_id: int, at: datetime, older: int) -> Checked:
+def _check_nightly(store: Store, organization_id: int, at: datetime, older: int, settle: float) -> Checked:
     with store.read() as tx:
         due, first = checks.rebuild_due(tx, organization_id), checks.first_bucket(tx, organization_id)
         zone = _timezone(tx, organization_id)
     if due:
-        return rebuild(store, organization_id, now=at)
+        return rebuild(store, organization_id, now=at, settle=settle)
     tomorrow = local_day(at, zone) + timedelta(days=1)  # clocks of callers may be ahead
     recent = [tomorrow - timedelta(days=n) for n in range(RECENT_DAYS + 1)]
     before = (recent[-1] - local_day(first, zone)).days if first else 0

@@ -231,15 +231,28 @@ def test_the_nightly_check_repairs_the_last_days_and_readyz_tells(engine: str) -
 
 
 @both_engines
-def test_another_time_zone_cuts_every_day_anew_while_runs_come_in(engine: str) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+def test_another_time_zone_cuts_every_day_anew_while_runs_come_in(engine: str, killed: bool) -> None:
+    """Killed: the nightly check completes it."""
     rng = random.Random(7)
     with open_ledger("UTC", engine=engine) as ledger:
         fill(ledger, rng)
         changed = set_organization(ledger.store, "Acme", {"timezone": "Asia/Kathmandu"})
-        ingest(ledger.store, ledger.key, some_runs(rng, 30), now=NOW)  # by a key that was read before: still UTC
+        late = [some_runs(rng, 10) for _ in range(5)]
+
+        def ingest_by_the_former_zone(*_: int) -> None:
+            if late:
+                ingest(ledger.store, ledger.key, late.pop(), now=NOW)  # by a key that was read before
+
+        ingest_by_the_former_zone()
         with ledger.store.read() as tx:
             assert rollup_check.rebuild_due(tx, changed.id)
-        rebuild(ledger.store, changed.id, settle=0, now=NOW)
+        if killed:
+            check(ledger.store, changed.id, days=[NOW.date()], repair=True, progress=ingest_by_the_former_zone)
+            check_nightly(ledger.store, now=NOW, settle=0)
+        else:
+            rebuild(ledger.store, changed.id, settle=0, now=NOW, progress=ingest_by_the_former_zone)
+            assert late == []
         with ledger.store.read() as tx:
             assert not rollup_check.rebuild_due(tx, changed.id)
         assert rollups(ledger.store)["drift"] == 0
