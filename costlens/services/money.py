@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from costlens.domain.pricing import Override, Price, price_run
+from costlens.domain.usage import Usage
 from costlens.store.engine import Tx
 from costlens.store.organizations import price_overrides
 from costlens.store.runs import usage_of
-
-MONEY = ("cost_nanos", "list_cost_nanos", "baseline_cost_nanos", "cost_status")
 
 
 def own_prices(tx: Tx, organization_id: int) -> tuple[Override, ...]:
@@ -21,13 +20,16 @@ def own_prices(tx: Tx, organization_id: int) -> tuple[Override, ...]:
     )
 
 
-def money_of(row: Mapping[str, Any], overrides: Sequence[Override]) -> dict[str, Any]:
-    """The money columns of a run whose other columns are known; a cost that the caller reported stands."""
-    usage = usage_of(row)
+def money_of(row: Mapping[str, Any], overrides: Sequence[Override], usage: Usage | None = None) -> dict[str, Any]:
+    """The money columns of a run whose other columns are known; a cost that the caller reported stands.
+
+    `usage` is that of the row, for who has it at hand.
+    """
+    used = usage or usage_of(row)
 
     def price(model: str, reported: int | None) -> Price:
         return price_run(
-            usage,
+            used,
             row["provider"],
             model,
             row["occurred_at"],
@@ -43,6 +45,6 @@ def money_of(row: Mapping[str, Any], overrides: Sequence[Override]) -> dict[str,
         "cost_nanos": cost.cost_nanos,
         "list_cost_nanos": cost.list_cost_nanos,
         "baseline_cost_nanos": baseline.list_cost_nanos if baseline else None,
-        "cost_status": str(cost.status),
+        "cost_status": cost.status,
         "price_version": cost.version,
     }

@@ -10,7 +10,7 @@ from typing import Any
 from costlens.domain.errors import NotFound
 from costlens.domain.pricing import Override
 from costlens.domain.shown import instant
-from costlens.services.money import MONEY, money_of, own_prices
+from costlens.services.money import money_of, own_prices
 from costlens.services.selected_runs import selected
 from costlens.store import links as link_store
 from costlens.store.engine import Store, Tx
@@ -19,6 +19,9 @@ from costlens.store.run_changes import Moved, Selection, count_selected
 from costlens.store.runs import get_runs
 
 Row = Mapping[str, Any]
+
+# A run whose price version alone is another keeps the one that it was priced by.
+_MONEY = ("cost_nanos", "list_cost_nanos", "baseline_cost_nanos", "cost_status")
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ def _differing(rows: Sequence[Row], overrides: Sequence[Override]) -> list[tuple
     found = []
     for row in rows:
         money = money_of(row, overrides)
-        if any(row[name] != money[name] for name in MONEY):
+        if any(row[name] != money[name] for name in _MONEY):
             found.append((row, money))
     return found
 
