@@ -45,7 +45,7 @@ class RollupDrift:
     """What to add to one rollup to make it right."""
 
     table: Table
-    measures: Sequence[str]
+    measures: tuple[str, ...]
     rows: Groups  # by the primary key without the organization
     empty: tuple[Key, ...]  # rows that hold only zeros, at once or after the rows above are added
 
@@ -108,7 +108,7 @@ def _runs(
 
 
 def _compare(
-    tx: Tx, organization_id: int, table: Table, measures: Sequence[str], groups: Groups, here: ColumnElement[bool]
+    tx: Tx, organization_id: int, table: Table, measures: tuple[str, ...], groups: Groups, here: ColumnElement[bool]
 ) -> RollupDrift:
     keys = _key_names(table)
     columns = [table.c[name] for name in (*keys, *measures)]
@@ -137,7 +137,7 @@ class Part:
     """So much of a repair as goes into one transaction."""
 
     table: Table
-    measures: Sequence[str]
+    measures: tuple[str, ...]
     rows: Sequence[tuple[Key, Sums]]
     empty: Sequence[Key]
 
@@ -162,11 +162,8 @@ def repair(tx: Tx, organization_id: int, part: Part, repairs: int) -> bool:
     if not tx.execute(mine.values(repairs=repairs + 1)).rowcount:
         return False
     table, keys = part.table, _key_names(part.table)
-    rows = [
-        dict(zip(("organization_id", *keys, *part.measures), (organization_id, *key, *sums), strict=True))
-        for key, sums in part.rows
-    ]
-    add_to(tx, table, rows, part.measures)
+    rows = [(organization_id, *key, *sums) for key, sums in part.rows]
+    add_to(tx, table, ("organization_id", *keys, *part.measures), rows, part.measures)
     for key in part.empty:
         here = and_(*(table.c[name] == value for name, value in zip(keys, key, strict=True)))
         zero = and_(*(table.c[name] == 0 for name in part.measures))

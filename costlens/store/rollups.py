@@ -93,7 +93,7 @@ class Change:
         for key, sums in ledger_rows(run, links):
             _add(self.links, (self.day(run), *key), sums if sign == 1 else [sign * value for value in sums])
 
-    def groups(self) -> list[tuple[Table, Sequence[str], Groups]]:
+    def groups(self) -> list[tuple[Table, tuple[str, ...], Groups]]:
         """Each rollup with its measures and what to add to them, by the primary key without the organization."""
         return [
             (t.rollup_15m, t.MEASURES, self.quarters),
@@ -106,13 +106,8 @@ class Change:
     def write(self, tx: Tx) -> None:
         """Adds everything gathered; rows in key order, so that two writers never wait for each other in a circle."""
         for table, measures, groups in self.groups():
-            names = _KEYS[table]
-            rows = [
-                dict(zip((*names, *measures), (self.organization_id, *key, *sums), strict=True))
-                for key, sums in sorted(groups.items())
-                if any(sums)
-            ]
-            add_to(tx, table, rows, measures)
+            rows = [(self.organization_id, *key, *sums) for key, sums in sorted(groups.items()) if any(sums)]
+            add_to(tx, table, (*_KEYS[table], *measures), rows, measures)
 
 
 def dimensions(days: Groups) -> Groups:
@@ -139,13 +134,15 @@ def _move(
     tx: Tx,
     organization_id: int,
     table: Table,
-    measures: Sequence[str],
+    measures: tuple[str, ...],
     where: ColumnElement[bool],
     to: Mapping[str, Any],
 ) -> None:
     mine = and_(table.c.organization_id == organization_id, where)
-    rows = tx.execute(table.delete().where(mine).returning(*table.c)).mappings().all()
-    add_to(tx, table, [{**row, **to} for row in rows], measures)
+    names = (*_KEYS[table], *measures)
+    taken = tx.execute(table.delete().where(mine).returning(*table.c)).mappings()
+    rows = [tuple(to.get(name, row[name]) for name in names) for row in taken]
+    add_to(tx, table, names, rows, measures)
 
 
 def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[tuple[Key, list[int]]]:

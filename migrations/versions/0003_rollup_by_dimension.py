@@ -23,6 +23,7 @@ BY_KEY = ("run_keys", "rollup_15m", "rollup_latency", "rollup_day", "rollup_link
 
 def upgrade() -> None:
     op.drop_index("ix_run_keys_run_id", "run_keys")
+    op.create_index(op.f("ix_team_members_member_id"), "team_members", ["member_id"])
     if op.get_bind().dialect.name == "sqlite":
         for name in BY_KEY:
             _store_by_key(name)

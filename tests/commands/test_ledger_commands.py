@@ -20,8 +20,8 @@ CALL = {"provider": "openai", "model": "gpt-5.4", "inputTokens": 1000, "outputTo
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("ledger") / "data") as started:
+def server(tmp_path_factory: pytest.TempPathFactory, database: dict[str, str]) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("ledger") / "data", **database) as started:
         yield started
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from costlens.config import load_settings
+from costlens.store.engine import Store
 
 ROOT = Path(__file__).parents[2]
 COSTLENS = (sys.executable, "-m", "costlens.cli")
@@ -118,6 +119,15 @@ class Server:
     @property
     def _socket(self) -> Path:
         return load_settings({"COSTLENS_DATA": str(self.data)}).queue_socket
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """Its database, as another process opens it."""
+        opened = Store(load_settings(self.environment).database_url)
+        try:
+            yield opened
+        finally:
+            opened.close()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One command on this server's data, from another process."""

@@ -11,18 +11,14 @@ from costlens.services.linking import waiting
 from costlens.services.reclassify import Reclassified, reclassify
 from costlens.store import tables as t
 from costlens.store.run_changes import Selection
-from tests.databases import ENGINES
 from tests.services.ledger import NOW, Ledger, a_run, check_buckets, check_sums, open_ledger
 from tests.services.test_verify import fill, link
-
-both_engines = pytest.mark.parametrize("engine", ENGINES)
 
 
 def mark(ledger: Ledger, where: Selection, *, code: bool) -> Reclassified:
     return reclassify(ledger.store, ledger.organization.id, where, code=code, now=NOW)
 
 
-@both_engines
 def test_what_is_not_code_counts_nowhere_and_comes_back_as_it_was(engine: str) -> None:
     with open_ledger("America/St_Johns", engine=engine) as ledger:
         fill(ledger, random.Random(5), 200)
@@ -63,7 +59,6 @@ def test_what_is_not_code_counts_nowhere_and_comes_back_as_it_was(engine: str) -
         assert [row["action"] for row in ledger.rows(t.audit_entries)][-2:] == ["runs.reclassified"] * 2
 
 
-@both_engines
 def test_options_narrow_each_other(engine: str) -> None:
     with open_ledger(engine=engine) as ledger:
         ledger.send(a_run(environment="ci"), a_run(environment="ci", prompt_id="p"), a_run(prompt_id="p"))
@@ -77,7 +72,6 @@ def test_options_narrow_each_other(engine: str) -> None:
         check_sums(ledger)
 
 
-@both_engines
 def test_a_selection_of_everything_is_refused(engine: str) -> None:
     with open_ledger(engine=engine) as ledger, pytest.raises(InvalidInput):
         mark(ledger, Selection(provider="openai"), code=False)

@@ -15,11 +15,9 @@ from costlens.services.repricing import reprice
 from costlens.store import tables as t
 from costlens.store.run_changes import Selection
 from costlens.store.upsert import insert_one
-from tests.databases import ENGINES
 from tests.services.ledger import NOW, Ledger, a_run, check_buckets, check_sums, open_ledger, tokens
 from tests.services.test_verify import fill, link
 
-both_engines = pytest.mark.parametrize("engine", ENGINES)
 UNKNOWN = "no-such-model-9"
 
 
@@ -52,7 +50,6 @@ def again(ledger: Ledger, where: Selection = Selection(), **options: Any) -> rep
     return reprice(ledger.store, ledger.organization.id, where, now=NOW, **options)
 
 
-@both_engines
 def test_what_ingest_has_priced_stays(engine: str) -> None:
     """One pricing for both: with unchanged prices there is nothing to change."""
     with open_ledger(engine=engine) as ledger:
@@ -68,7 +65,6 @@ def test_what_ingest_has_priced_stays(engine: str) -> None:
         assert ledger.dump() == before
 
 
-@both_engines
 def test_a_dry_run_tells_what_applying_does_and_a_second_time_does_nothing(engine: str) -> None:
     with open_ledger("America/St_Johns", engine=engine) as ledger:
         fill(ledger, random.Random(4), 200)
@@ -95,7 +91,6 @@ def test_a_dry_run_tells_what_applying_does_and_a_second_time_does_nothing(engin
         assert costs(ledger) == sum(row["cost_nanos"] or 0 for row in after["runs"])
 
 
-@both_engines
 def test_only_the_selected_runs_are_priced_anew(engine: str) -> None:
     with open_ledger(engine=engine) as ledger:
         ledger.send(
@@ -119,7 +114,6 @@ def test_only_the_selected_runs_are_priced_anew(engine: str) -> None:
         check_sums(ledger)
 
 
-@both_engines
 def test_a_reported_cost_stands_and_its_list_price_changes(engine: str) -> None:
     with open_ledger(engine=engine) as ledger:
         row = ledger.send_one(a_run(reported_cost_nanos=123, model_requested="gpt-4o-mini"))
@@ -133,7 +127,6 @@ def test_a_reported_cost_stands_and_its_list_price_changes(engine: str) -> None:
         check_sums(ledger)
 
 
-@both_engines
 def test_a_price_that_went_away_leaves_runs_without_cost(engine: str) -> None:
     with open_ledger(engine=engine) as ledger:
         set_price(ledger, UNKNOWN, picos=3)
@@ -147,7 +140,6 @@ def test_a_price_that_went_away_leaves_runs_without_cost(engine: str) -> None:
         check_buckets(ledger)
 
 
-@both_engines
 def test_one_that_was_ended_in_the_middle_is_completed_by_the_next(
     engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +164,6 @@ def test_one_that_was_ended_in_the_middle_is_completed_by_the_next(
         check_buckets(ledger)
 
 
-@both_engines
 def test_runs_that_change_after_they_were_read_are_priced_as_they_are(engine: str) -> None:
     """Another source tells of the call, and the price changes, between the read and the lock."""
     with open_ledger(engine=engine) as ledger:

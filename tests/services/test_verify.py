@@ -22,10 +22,7 @@ from costlens.services.sync import import_records
 from costlens.services.verify import check, check_nightly, rebuild
 from costlens.store import rollup_check
 from costlens.store import tables as t
-from tests.databases import ENGINES
 from tests.services.ledger import NOW, Ledger, a_commit, a_pull, a_run, check_buckets, check_sums, open_ledger, tokens
-
-both_engines = pytest.mark.parametrize("engine", ENGINES)
 
 ROLLUPS = (t.rollup_15m, t.rollup_latency, t.rollup_day, t.rollup_dimension, t.rollup_links)
 
@@ -102,7 +99,6 @@ def found_rows(ledger: Ledger) -> set[tuple[Any, ...]]:
     return found
 
 
-@both_engines
 @pytest.mark.parametrize("zone", ["UTC", "America/St_Johns", "Asia/Kathmandu"])
 def test_it_finds_exactly_what_was_spoiled_and_repairs_it(engine: str, zone: str) -> None:
     for seed in range(4):
@@ -126,7 +122,6 @@ def test_it_finds_exactly_what_was_spoiled_and_repairs_it(engine: str, zone: str
                 assert years == {2026}, table.name
 
 
-@both_engines
 def test_a_finding_tells_the_day_and_by_how_much(engine: str) -> None:
     with open_ledger(engine=engine) as ledger:
         ledger.send(a_run(), a_run(occurred_at=NOW - timedelta(days=3)))
@@ -138,7 +133,6 @@ def test_a_finding_tells_the_day_and_by_how_much(engine: str) -> None:
         assert found.days == 2
 
 
-@both_engines
 def test_a_repair_counts_what_comes_in_between(engine: str) -> None:
     """What others add after the snapshot, to the same rows too, stays."""
     rng = random.Random(1)
@@ -162,7 +156,6 @@ def test_a_repair_counts_what_comes_in_between(engine: str) -> None:
         check_buckets(ledger)
 
 
-@both_engines
 def test_of_two_repairs_of_the_same_differences_one_is_written(engine: str) -> None:
     with open_ledger(engine=engine) as ledger:
         ledger.send(a_run())
@@ -179,7 +172,6 @@ def test_of_two_repairs_of_the_same_differences_one_is_written(engine: str) -> N
         check_sums(ledger)
 
 
-@both_engines
 def test_repairs_and_ingest_at_the_same_time(engine: str) -> None:
     rng = random.Random(3)
     with open_ledger(engine=engine) as ledger:
@@ -212,7 +204,6 @@ def test_repairs_and_ingest_at_the_same_time(engine: str) -> None:
         check_buckets(ledger)
 
 
-@both_engines
 def test_the_nightly_check_repairs_the_last_days_and_readyz_tells(engine: str) -> None:
     with open_ledger(engine=engine) as ledger:
         assert rollups(ledger.store) == {"checkedAt": None, "drift": 0}
@@ -230,7 +221,6 @@ def test_the_nightly_check_repairs_the_last_days_and_readyz_tells(engine: str) -
         assert rollups(ledger.store)["drift"] == 0
 
 
-@both_engines
 @pytest.mark.parametrize("killed", [False, True])
 def test_another_time_zone_cuts_every_day_anew_while_runs_come_in(engine: str, killed: bool) -> None:
     """Killed: the nightly check completes it."""
@@ -264,7 +254,6 @@ def test_another_time_zone_cuts_every_day_anew_while_runs_come_in(engine: str, k
             assert {row["day"] for row in now.rows(table) if row["runs"] or row["cost_nanos"]} == days, table.name
 
 
-@both_engines
 def test_days_of_a_clock_change_are_whole(engine: str) -> None:
     """25 and 23 hours long, and one that begins at the jump over midnight."""
     for zone, day in (

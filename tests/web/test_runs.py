@@ -14,6 +14,7 @@ import pytest
 from costlens.services.linking import link_repository
 from costlens.services.verify import check
 from costlens.store.engine import Store
+from tests.databases import refuse
 from tests.web.caller import Caller, error_of
 from tests.web.conftest import PERIOD, WEB, Shipped
 
@@ -228,11 +229,7 @@ def test_move(store: Store, shipped: Shipped, alice: Caller) -> None:
 
 def test_a_move_is_kept_whole_or_not_at_all(store: Store, shipped: Shipped, alice: Caller) -> None:
     before = kept(alice, shipped, "login")
-    with store.write() as tx:
-        tx.exec_driver_sql(
-            "CREATE TRIGGER no_rejection BEFORE INSERT ON link_decisions WHEN NOT NEW.confirmed "
-            "BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END"
-        )
+    refuse(store, "link_decisions", when="NOT NEW.confirmed")
     body = {"action": "move", "fromPrNumber": 1, "prNumber": 2}
     assert alice.post(f"/runs/{shipped.ids['login']}/links", body).status_code == 500
     link_anew(store, shipped)

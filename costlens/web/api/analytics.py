@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 from flask import Blueprint, Response
 
 from costlens.domain.shown import dollars, instant
+from costlens.domain.spreadsheet import csv_line
 from costlens.services.analytics import Overview, Totals, overview
 from costlens.services.usage import plan_usage
 from costlens.web.answers import json_answer
@@ -72,13 +71,12 @@ def _sums(totals: Totals) -> dict[str, Any]:
 
 
 def _csv(found: Overview) -> Response:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("date", "runs", "cost", "tokens"))
-    for label, totals in [*((day.isoformat(), sums) for day, sums in found.days.items()), ("total", found.total)]:
+    labelled = [*((day.isoformat(), sums) for day, sums in found.days.items()), ("total", found.total)]
+    lines = [csv_line(("date", "runs", "cost", "tokens"))]
+    for label, totals in labelled:
         shown = _sums(totals)
-        rows.writerow((label, shown["runs"], shown["cost"], shown["tokens"]))
-    return Response(text.getvalue(), mimetype="text/csv")
+        lines.append(csv_line((label, shown["runs"], shown["cost"], shown["tokens"])))
+    return Response("".join(lines), mimetype="text/csv")
 
 
 def get_usage() -> Response:
