@@ -1,4 +1,4 @@
-"""Commands that run the server: up, web, worker, scheduler, db."""
+"""Commands that run the server: up, web, worker, scheduler."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ from costlens.config import Settings, load_settings
 from costlens.factory import create_app
 from costlens.processes import Group, end_with_parent, environment_for
 from costlens.services.organizations import owner_exists
-from costlens.services.verify import verify
 from costlens.store.engine import Store
-from costlens.store.migrate import at_head
 from costlens.store.migrate import upgrade as upgrade_store
 from costlens.web.ui.accounts import set_up_token
 from workers import schedule
@@ -133,30 +131,3 @@ def scheduler() -> None:
     cron = CronScheduler(connection=Redis.from_url(load_settings().queue_url), logging_level="WARNING")
     schedule.register(cron)
     cron.start()  # type: ignore[no-untyped-call]
-
-
-@click.group()
-def db() -> None:
-    """Upgrade or check the database."""
-
-
-@db.command()
-def upgrade() -> None:
-    """Bring the database to the newest revision; creates it when it is empty."""
-    store = Store(load_settings().database_url)
-    upgrade_store(store)
-    click.echo("The database is at the newest revision.")
-
-
-@db.command()
-def check() -> None:
-    """Compare every rollup with the sum of the runs; exit 1 on any difference."""
-    store = Store(load_settings().database_url)
-    if not at_head(store):
-        raise click.ClickException("The database is not at the newest revision: costlens db upgrade")
-    found = verify(store)
-    for name, differences in found.items():
-        wrong = {key: value for key, value in differences.items() if value}
-        click.echo(f"{name}: {wrong or 'right'}")
-    if any(any(differences.values()) for differences in found.values()):
-        raise click.ClickException("Rollups differ from runs")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from costlens.domain.errors import InvalidInput
 from costlens.domain.periods import day_start
 from costlens.domain.roi import Window
+from costlens.services.groups import Group, GroupBy, read_groups
 from costlens.store import analytics
 from costlens.store.analytics import Sums, Where
 from costlens.store.engine import Store
@@ -44,18 +45,26 @@ class Overview:
     providers: dict[str, Totals]  # dearest first
     data_through: datetime | None  # None: no runs at all
     linked: float | None  # counted ÷ code cost, 0 to 1. None: no code cost
+    groups: tuple[Group, ...] | None  # None: not asked for
 
 
-def overview(store: Store, organization: Organization, window: Window, where: Where | None = None) -> Overview:
-    """Sums of a window in any time zone; with a team, repository or prompt only in the organization's own.
+def overview(
+    store: Store,
+    organization: Organization,
+    window: Window,
+    where: Where | None = None,
+    *,
+    group_by: GroupBy | None = None,
+) -> Overview:
+    """Sums of a window in any time zone; with a team, repository, prompt or groups only in the organization's own.
 
     Raises InvalidInput on `timezone` otherwise: the rollup that knows those keeps whole days of that zone.
     """
     narrow = where or Where()
     own_days = (narrow.team_id, narrow.repository_id, narrow.prompt_id) != (None, None, None)
-    if own_days and window.timezone != organization.timezone:
+    if (own_days or group_by) and window.timezone != organization.timezone:
         raise InvalidInput(
-            f"With team, repo or promptId the time zone must be the organization's, {organization.timezone}",
+            f"With team, repo, promptId or groupBy the time zone must be the organization's, {organization.timezone}",
             field="timezone",
         )
     with store.read() as tx:
@@ -65,10 +74,14 @@ def overview(store: Store, organization: Organization, window: Window, where: Wh
             rows = analytics.sums_of_quarters(tx, organization.id, spans(window), narrow)
         through = analytics.data_through(tx, organization.id)
         counted, code = analytics.linked_cost(tx, organization.id, window.start, window.end, narrow)
-    return _fold(window, rows, through, counted / code if code else None)
+        groups = read_groups(tx, organization.id, window, narrow, group_by) if group_by else None
+    total, days, models, providers = _fold(window, rows)
+    return Overview(window, total, days, models, providers, through, counted / code if code else None, groups)
 
 
-def _fold(window: Window, rows: Iterable[Sums], through: datetime | None, linked: float | None) -> Overview:
+def _fold(
+    window: Window, rows: Iterable[Sums]
+) -> tuple[Totals, dict[date, Totals], dict[str, Totals], dict[str, Totals]]:
     total = Totals()
     days = {window.start + timedelta(days=n): Totals() for n in range(window.days)}
     models: dict[str, Totals] = defaultdict(Totals)
@@ -76,7 +89,7 @@ def _fold(window: Window, rows: Iterable[Sums], through: datetime | None, linked
     for row in rows:
         for totals in (total, days[row.day], models[row.model], providers[row.provider]):
             totals.add(row)
-    return Overview(window, total, days, _dearest(models), _dearest(providers), through, linked)
+    return total, days, _dearest(models), _dearest(providers)
 
 
 def _dearest(groups: dict[str, Totals]) -> dict[str, Totals]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, case, func, literal, select, type_coerce
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
+from costlens.store.identity import CHUNK
 from costlens.store.types import EPOCH
 
 _DAY = 86_400_000
@@ -24,6 +25,21 @@ class Sums:
     day: date
     provider: str
     model: str
+    runs: int
+    succeeded: int
+    priced_runs: int
+    exact_runs: int
+    cost_nanos: int
+    latency_ms: int  # summed over timed_runs
+    timed_runs: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSums:
+    """A whole period of one team, person, model, …"""
+
+    value: str  # a name, or an id in digits; '': none
     runs: int
     succeeded: int
     priced_runs: int
@@ -78,19 +94,80 @@ def sums_of_quarters(
 def sums_of_days(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> list[Sums]:
     """Sums by day (of the organization's own zone), provider and model from the daily rollup, both days included."""
     r = t.rollup_day.c
-    narrow: list[ColumnElement[bool]] = _where(r, where)
-    if where.team_id is not None:
-        narrow.append(r.team_id == where.team_id)
-    if where.repository_id is not None:
-        narrow.append(r.repository_id == where.repository_id)
-    if where.prompt_id is not None:
-        narrow.append(r.prompt_id == where.prompt_id)
     query = (
         select(r.day, r.provider, r.model, *_columns(t.rollup_day))
-        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *narrow)
+        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *_narrow(r, where))
         .group_by(r.day, r.provider, r.model)
     )
     return [_sums(row, row.day) for row in tx.execute(query)]
+
+
+def sums_by_dimension(tx: Tx, organization_id: int, dimension: str, first: date, last: date) -> list[GroupSums]:
+    """Sums by the values of one of DIMENSIONS over days of the organization's own zone, both included."""
+    r = t.rollup_dimension.c
+    query = (
+        select(r.value, *_columns(t.rollup_dimension))
+        .where(r.organization_id == organization_id, r.dimension == dimension, r.day >= first, r.day <= last)
+        .group_by(r.value)
+    )
+    return [_group(row) for row in tx.execute(query)]
+
+
+def sums_by_dimension_where(
+    tx: Tx, organization_id: int, dimension: str, first: date, last: date, where: Where
+) -> list[GroupSums]:
+    """The same of some runs only, from the daily rollup, which has almost a row a run: slower."""
+    r = t.rollup_day.c
+    column = r[t.DIMENSIONS[dimension]]
+    query = (
+        select(column.label("value"), *_columns(t.rollup_day))
+        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *_narrow(r, where))
+        .group_by(column)
+    )
+    return [_group(row) for row in tx.execute(query)]
+
+
+def _group(row: Row[Any]) -> GroupSums:
+    return GroupSums(str(row.value or ""), *(int(row._mapping[name]) for name in (*_SUMS, "tokens")))
+
+
+def names_of(tx: Tx, organization_id: int, dimension: str, ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+    """(what filters call it, what people call it) of teams, repositories or people; those that are gone are absent.
+
+    A person is called by name, else by e-mail address, login or GitHub's number.
+    """
+    found: dict[int, tuple[str, str | None]] = {}
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
+        for row in tx.execute(_names_query(organization_id, dimension, chunk)):
+            found.setdefault(row.id, (str(row.key), row.name))
+    return found
+
+
+def _names_query(organization_id: int, dimension: str, ids: Sequence[int]) -> Select[Any]:
+    if dimension == "person":
+        person, identity = t.people.c, t.identities.c
+        best = case({"email": 0, "login": 1}, value=identity.kind, else_=2)
+        return (
+            select(person.id, person.id.label("key"), func.coalesce(person.name, identity.value).label("name"))
+            .outerjoin(t.identities, identity.person_id == person.id)
+            .where(person.organization_id == organization_id, person.id.in_(ids))
+            .order_by(person.id, best, identity.value)
+        )
+    table, key = (t.teams, t.teams.c.slug) if dimension == "team" else (t.repositories, t.repositories.c.name)
+    return select(table.c.id, key.label("key"), table.c.name).where(
+        table.c.organization_id == organization_id, table.c.id.in_(ids)
+    )
+
+
+def _narrow(columns: Any, where: Where) -> list[ColumnElement[bool]]:
+    found = _where(columns, where)
+    pairs = (
+        (columns.team_id, where.team_id),
+        (columns.repository_id, where.repository_id),
+        (columns.prompt_id, where.prompt_id),
+    )
+    return found + [column == value for column, value in pairs if value is not None]
 
 
 def _where(columns: Any, where: Where) -> list[ColumnElement[bool]]:

@@ -12,7 +12,7 @@ from operator import add
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Table, and_, func, literal, select
+from sqlalchemy import ColumnElement, Table, and_
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
@@ -140,9 +140,8 @@ def _move(
 ) -> None:
     mine = and_(table.c.organization_id == organization_id, where)
     names = (*_KEYS[table], *measures)
-    moved = (literal(to[name]).label(name) if name in to else table.c[name] for name in names)
-    rows = [tuple(row) for row in tx.execute(select(*moved).where(mine))]
-    tx.execute(table.delete().where(mine))
+    taken = tx.execute(table.delete().where(mine).returning(*table.c)).mappings()
+    rows = [tuple(to.get(name, row[name]) for name in names) for row in taken]
     add_to(tx, table, names, rows, measures)
 
 
@@ -193,33 +192,3 @@ def _measures(run: Mapping[str, Any]) -> tuple[int, ...]:
 def _add(groups: Groups, key: Key, sums: Sums) -> None:
     found = groups.get(key)
     groups[key] = sums if found is None else tuple(map(add, found, sums))
-
-
-def drift(tx: Tx, organization_id: int, since: datetime, until: datetime) -> dict[str, int]:
-    """Difference of each rollup's cost from the sum of runs in whole quarter hours; all zero when right.
-
-    The day and ledger rollups are compared over all time, as their days do not begin at a quarter of this window.
-    """
-    runs_in = and_(
-        t.runs.c.organization_id == organization_id, t.runs.c.occurred_at >= since, t.runs.c.occurred_at < until
-    )
-    buckets_in = and_(
-        t.rollup_15m.c.organization_id == organization_id,
-        t.rollup_15m.c.bucket >= since,
-        t.rollup_15m.c.bucket < until,
-    )
-
-    def total(column: Any, *where: Any) -> int:
-        return int(tx.scalar(select(func.coalesce(func.sum(column), 0)).where(*where)) or 0)
-
-    all_cost = total(t.runs.c.cost_nanos, t.runs.c.organization_id == organization_id)
-    all_runs = int(tx.scalar(select(func.count()).where(t.runs.c.organization_id == organization_id)) or 0)
-    of_day = t.rollup_day.c.organization_id == organization_id
-    of_links = t.rollup_links.c.organization_id == organization_id
-    return {
-        "quarter_cost": total(t.rollup_15m.c.cost_nanos, buckets_in) - total(t.runs.c.cost_nanos, runs_in),
-        "day_cost": total(t.rollup_day.c.cost_nanos, of_day) - all_cost,
-        "day_runs": total(t.rollup_day.c.runs, of_day) - all_runs,
-        "ledger_cost": total(t.rollup_links.c.cost_nanos, of_links) - all_cost,
-        "ledger_runs": total(t.rollup_links.c.runs, of_links) - all_runs,
-    }

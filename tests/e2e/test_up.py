@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import httpx
@@ -31,7 +32,13 @@ def test_up_prints_a_set_up_link_that_opens_and_readyz_says_ready(server: Server
     assert httpx.get(link, trust_env=False).status_code == 200
     assert httpx.get(f"{server.url}/readyz", trust_env=False).json() == {
         "status": "ready",
-        "checks": {"database": True, "migrations": True, "queue": True},
+        "checks": {
+            "database": True,
+            "migrations": True,
+            "queue": True,
+            "rollups": {"checkedAt": None, "drift": 0},
+            "prices": {"version": f"genai-prices {metadata.version('genai-prices')}"},
+        },
     }
 
 

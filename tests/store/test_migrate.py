@@ -22,11 +22,11 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from costlens.domain.roi import Window
 from costlens.services.analytics import overview
 from costlens.services.reports import roi_report
-from costlens.services.verify import verify
+from costlens.services.verify import check
 from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.store.migrate import at_head, upgrade
-from costlens.store.organizations import find_organization
+from costlens.store.organizations import find_organization, list_organizations
 from costlens.store.tables import metadata
 from costlens.store.upsert import insert_one
 from tests import acme
@@ -92,7 +92,7 @@ def insert_rows(store: Store) -> None:
 
 
 def assert_kept(before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict[str, Any]]]) -> None:
-    """Every row is there with the values that it had; sums may be kept in another way, `verify` looks at them."""
+    """Every row is there with the values that it had; sums may be kept in another way, `check` looks at them."""
 
     def narrow(rows: list[dict[str, Any]], names: set[str]) -> list[str]:
         return sorted(repr([row[name] for name in sorted(names)]) for row in rows)
@@ -133,13 +133,16 @@ def test_rows_of_every_revision_reach_the_newest_and_its_sums_are_right(store: S
     assert at_head(store)
     assert_kept(stored, contents(store))
 
-    differences = verify(store)
-    assert differences.keys() == COSTS.keys()
-    assert not any(difference for found in differences.values() for difference in found.values())
+    with store.read() as tx:
+        assert {organization.slug for organization in list_organizations(tx)} == COSTS.keys()
     for slug, cost in COSTS.items():
         with store.read() as tx:
             organization = find_organization(tx, slug)
         assert organization is not None
+        found = check(store, organization.id, repair=True)
+        # The rows are of the first revision: from 0003 on they lack the sums by dimension, which a repair makes.
+        assert set(found.by_rollup) == ({"rollup_dimension"} if first >= "0003" else set())
+        assert check(store, organization.id).findings == ()
         window = Window(date(2026, 11, 1), date(2026, 11, 30), organization.timezone)
         assert overview(store, organization, window).total.cost_nanos == cost
         assert roi_report(store, organization.id, "team", window=window).total.spend.total == cost

@@ -12,21 +12,25 @@ import pytest
 from redis import Redis
 from redis.exceptions import LockError
 from rq import Queue
+from rq.cron import CronScheduler
 from rq.job import Job
 from rq.registry import FailedJobRegistry, ScheduledJobRegistry
+from rq.utils import import_attribute
 
 from costlens.config import Settings
 from costlens.domain.runs import RunInput
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.github.snapshot import read_snapshot
 from costlens.queue import JobQueue
-from costlens.services import keys, linking, organizations, runs, sync
+from costlens.services import health, keys, linking, organizations, runs, sync
 from costlens.services.ingest import ingest
+from costlens.store import tables
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
 from tests.e2e.facts import REPOSITORY, write_snapshot
 from tests.e2e.servers import environment, run, valkey, wait_until
 from workers import linking as jobs
+from workers import schedule
 
 
 @dataclass(slots=True)
@@ -162,6 +166,28 @@ def test_age_pending_makes_runs_without_a_pull_request_unlinked(workplace: Workp
     workplace.work()
     assert job.return_value() == 1
     assert workplace.states() == ["unlinked"]
+
+
+def test_verify_and_repair_puts_spoiled_sums_right_and_readyz_tells(workplace: Workplace) -> None:
+    workplace.store_runs(pull=1, count=3)
+    with workplace.store.write() as tx:
+        tx.execute(tables.rollup_day.update().values(runs=9))
+    job = workplace.queue.enqueue("workers.ledger.verify_and_repair")
+    workplace.work()
+    assert job.return_value() == {"acme": {"rollup_day": 1}}
+    assert health.rollups(workplace.store)["drift"] == 1
+    again = workplace.queue.enqueue("workers.ledger.verify_and_repair")
+    workplace.work()
+    assert again.return_value() == {"acme": {}}
+    assert health.rollups(workplace.store)["drift"] == 0
+
+
+def test_every_periodic_job_can_be_found_by_a_worker(workplace: Workplace) -> None:
+    cron = CronScheduler(connection=workplace.redis)
+    schedule.register(cron)
+    names = [job.func_name for job in cron.get_jobs()]
+    assert {"workers.linking.sweep", "workers.ledger.verify_and_repair"} <= set(names)
+    assert all(callable(import_attribute(name)) for name in names)
 
 
 def test_a_failing_job_is_tried_again_and_then_kept_among_the_failed(

@@ -240,6 +240,7 @@ rollup_dimension = Table(
     Column("value", Text, primary_key=True),  # a name, or an id in digits; '': none
     Column("day", Date, primary_key=True),  # in the organization's time zone
     *_measures(),
+    Index(None, "organization_id", "day"),
     sqlite_with_rowid=False,
 )
 

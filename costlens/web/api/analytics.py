@@ -11,7 +11,7 @@ from costlens.domain.spreadsheet import csv_line
 from costlens.services.analytics import Overview, Totals, overview
 from costlens.services.usage import plan_usage
 from costlens.web.answers import json_answer
-from costlens.web.api import params
+from costlens.web.api import groups, params
 from costlens.web.auth import require_key
 from costlens.web.context import context
 
@@ -25,13 +25,14 @@ def blueprint() -> Blueprint:
 
 
 def get_overview() -> Response:
-    """Sums of a period; successRate is a percent here."""
+    """Sums of a period, by `groupBy` too; successRate is a percent here."""
     organization = require_key("read").organization
     window = params.period(organization, default="30d", any_zone=True)
-    found = overview(context().store, organization, window, params.analytics_where(organization))
+    where, by = params.analytics_where(organization), groups.asked()
+    found = overview(context().store, organization, window, where, group_by=by)
     if params.choice("format", ("json", "csv")) == "csv":
-        return _csv(found)
-    return json_answer(_answer(found))
+        return _csv(found) if found.groups is None else groups.csv_answer(found.groups)
+    return json_answer(_answer(found) | ({} if found.groups is None else {"groups": groups.answer(found.groups)}))
 
 
 def _answer(found: Overview) -> dict[str, Any]:

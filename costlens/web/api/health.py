@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from costlens.domain.errors import Unavailable
+from costlens.services import health
 from costlens.store.migrate import at_head
 from costlens.web.answers import json_answer
 from costlens.web.context import context
@@ -24,7 +25,10 @@ def get_health() -> Response:
 
 
 def get_ready() -> Response:
-    """200 when runs can be stored; the queue may be away, then `queue` says so and links come later."""
+    """200 when runs can be stored; the queue may be away, then `queue` says so and links come later.
+
+    `rollups.drift` is how many rows of sums were wrong at the last check; it does not make the server unready.
+    """
     found = context()
     try:
         database, migrations = True, at_head(found.store)
@@ -33,6 +37,12 @@ def get_ready() -> Response:
     ready = database and migrations
     body = {
         "status": "ready" if ready else "not ready",
-        "checks": {"database": database, "migrations": migrations, "queue": found.queue.ping()},
+        "checks": {
+            "database": database,
+            "migrations": migrations,
+            "queue": found.queue.ping(),
+            "rollups": health.rollups(found.store) if ready else None,
+            "prices": health.prices(),
+        },
     }
     return json_answer(body, 200 if ready else 503)
