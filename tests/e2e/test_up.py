@@ -28,9 +28,10 @@ def test_up_prints_a_set_up_link_that_opens_and_readyz_says_ready(server: Server
     link = SET_UP.findall(server.log)[-1]
     assert link.startswith(server.url)
     assert httpx.get(link, trust_env=False).status_code == 200
-    assert httpx.get(f"{server.url}/readyz", trust_env=False).json() == {
+    wait_until(lambda: server.ready()["checks"]["worker"], 10, server.log)
+    assert server.ready() == {
         "status": "ready",
-        "checks": {"database": True, "migrations": True, "queue": True},
+        "checks": {"database": True, "migrations": True, "queue": True, "worker": True},
     }
 
 
@@ -88,8 +89,7 @@ def test_a_second_start_in_the_same_folder_is_refused_and_disturbs_nothing(serve
     assert done.stderr.splitlines() == [
         f"Error: Another `costlens up` works in {server.data}; stop it, or choose another --data"
     ]
-    checks = httpx.get(f"{server.url}/readyz", trust_env=False).json()["checks"]
-    assert checks["queue"], "its queue still answers"
+    assert server.ready()["checks"]["queue"], "its queue still answers"
 
 
 def test_two_servers_side_by_side_share_nothing_even_with_a_long_path(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_two_servers_side_by_side_share_nothing_even_with_a_long_path(tmp_path: 
             wait_until(lambda: one.get("/links").json()["links"], 10, first.log)
         assert first.stop() == 0
         assert first.pids() == {}
-        assert httpx.get(f"{second.url}/readyz", trust_env=False).json()["checks"]["queue"]
+        assert second.ready()["checks"]["queue"]
 
 
 def test_redis_url_is_used_instead_of_an_embedded_queue(tmp_path: Path) -> None:
