@@ -43,7 +43,7 @@ def serving_app() -> Flask:
 
     The worker is forked from that one, so what it loads here is loaded already.
     """
-    # Until granian sets its own, the worker has the handler of the process that it was forked from, which ends nothing.
+    # Until granian sets its own, a worker has the handler of the process it was forked from, which would not end it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:

@@ -54,12 +54,17 @@ class Server:
     def _log_path(self) -> Path:
         return self.data.parent / f"{self.data.name}.log"
 
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts it and returns at once."""
+        command = (*COSTLENS, "up", "--port", str(self.port), "--data", str(self.data))
+        with self._log_path.open("ab") as log:
+            self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd=ROOT)
+        return self.process
+
     def start(self) -> None:
         """Starts it and returns when it can take runs. Raises AssertionError with its output when it cannot."""
-        command = (*COSTLENS, "up", "--port", str(self.port), "--data", str(self.data))
         before = len(self.log)
-        with self._log_path.open("ab") as log:
-            self.process = process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd=ROOT)
+        process = self.launch()
 
         def started() -> bool:
             assert process.poll() is None, self.log

@@ -107,6 +107,10 @@ def test_two_servers_side_by_side_share_nothing_even_with_a_long_path(tmp_path: 
         assert first.stop() == 0
         assert first.pids() == {}
         assert second.ready()["checks"]["queue"]
+        with second.client(second.organization()) as other:
+            assert other.post("/integrations/run", json=a_run(**code_run(4, 1))).status_code == 200
+            second.answer("github", "import", str(write_snapshot(tmp_path / "pulls.jsonl", 4)))
+            wait_until(lambda: other.get("/links").json()["links"], 10, second.log)
 
 
 def test_redis_url_is_used_instead_of_an_embedded_queue(tmp_path: Path) -> None:
