@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from costlens.config import Settings, load_settings
 from costlens.domain.errors import NotFound
 from costlens.services import verify
+from costlens.services.organizations import owner_exists
+from costlens.services.set_up import set_up_url
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store
-from costlens.store.migrate import at_head
+from costlens.store.migrate import at_head, newest
 from costlens.store.migrate import upgrade as upgrade_store
 from costlens.store.organizations import Organization
 
@@ -32,6 +33,10 @@ def open_store() -> tuple[Settings, Store]:
 @contextmanager
 def progress_bar(text: str, unit: str) -> Iterator[verify.Progress]:
     """A bar on a terminal's stderr that is told (done, in all)."""
+    # Not at the top: every start of the server waits for `db upgrade`, which shows no bar.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
@@ -51,11 +56,15 @@ def db() -> None:
 
 
 @db.command()
-def upgrade() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def upgrade(as_json: bool) -> None:
     """Bring the database to the newest revision; creates it when it is empty."""
-    store = Store(load_settings().database_url)
-    upgrade_store(store)
-    click.echo("The database is at the newest revision.")
+    settings, store = open_store()
+    if as_json:
+        body = {"revision": newest(), "setUpUrl": None if owner_exists(store) else set_up_url(settings)}
+        click.echo(json.dumps(body))
+    else:
+        click.echo("The database is at the newest revision.")
 
 
 @db.command()

@@ -55,24 +55,28 @@ class Server:
     def _log_path(self) -> Path:
         return self.data.parent / f"{self.data.name}.log"
 
-    def start(self, *, ready: bool = True) -> None:
-        """Starts it and returns when it can take runs. Raises AssertionError with its output when it cannot."""
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts it and returns at once."""
         command = (*COSTLENS, "up", "--port", str(self.port), "--data", str(self.data))
         with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd=ROOT)
-        if ready:
-            self.wait_ready()
+        return self.process
 
-    def wait_ready(self, seconds: float = 30) -> None:
-        """Until readyz says that runs can be stored and `up` has said where it is."""
+    def start(self) -> None:
+        """Starts it and returns when it can take runs. Raises AssertionError with its output when it cannot."""
+        before = len(self.log)
+        process = self.launch()
 
-        def answers() -> bool:
-            assert self.process is None or self.process.poll() is None, self.log
-            with suppress(httpx.TransportError):
-                return httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200
-            return False
+        def started() -> bool:
+            assert process.poll() is None, self.log
+            return "CostLens is at" in self.log[before:] and self.ready()["status"] == "ready"
 
-        wait_until(answers, seconds, self.log)
+        wait_until(started, 30, self.log)
+
+    def ready(self) -> dict[str, Any]:
+        """What readyz says. Raises TransportError while nothing answers."""
+        body: dict[str, Any] = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).json()
+        return body
 
     def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = 20) -> int:
         """Asks it to end, and answers its exit code. Raises TimeoutExpired."""
@@ -106,11 +110,15 @@ class Server:
 
     def pid(self, name: str) -> int:
         """The child of `up` that is called so: web, worker, scheduler or queue."""
+        found = self.all(name)
+        assert len(found) == 1, (name, found, self.pids(), self.log)
+        return found[0]
+
+    def all(self, name: str) -> list[int]:
+        """The same, none while it is down."""
         assert self.process is not None
         word = "valkey-server" if name == "queue" else f"costlens.cli {name}"
-        mine = [pid for pid, line in self.pids().items() if word in line and parent_of(pid) == self.process.pid]
-        assert len(mine) == 1, (name, mine, self.pids(), self.log)
-        return mine[0]
+        return [pid for pid, line in self.pids().items() if word in line and parent_of(pid) == self.process.pid]
 
     def children(self, pid: int) -> list[int]:
         """Processes that this one started."""
@@ -222,7 +230,8 @@ def wait_until(holds: Callable[[], object], seconds: float, message: object = ""
     """Polls until it holds. Raises AssertionError after that many seconds."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, message or f"not within {seconds:g} s"
+        text = message() if callable(message) else message
+        assert time.monotonic() < deadline, text or f"not within {seconds:g} s"
         time.sleep(0.05)
 
 

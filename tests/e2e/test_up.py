@@ -30,12 +30,14 @@ def test_up_prints_a_set_up_link_that_opens_and_readyz_says_ready(server: Server
     link = SET_UP.findall(server.log)[-1]
     assert link.startswith(server.url)
     assert httpx.get(link, trust_env=False).status_code == 200
-    assert httpx.get(f"{server.url}/readyz", trust_env=False).json() == {
+    wait_until(lambda: server.ready()["checks"]["worker"], 10, server.log)
+    assert server.ready() == {
         "status": "ready",
         "checks": {
             "database": True,
             "migrations": True,
             "queue": True,
+            "worker": True,
             "rollups": {"checkedAt": None, "drift": 0},
             "prices": {"version": f"genai-prices {metadata.version('genai-prices')}"},
         },
@@ -96,8 +98,7 @@ def test_a_second_start_in_the_same_folder_is_refused_and_disturbs_nothing(serve
     assert done.stderr.splitlines() == [
         f"Error: Another `costlens up` works in {server.data}; stop it, or choose another --data"
     ]
-    checks = httpx.get(f"{server.url}/readyz", trust_env=False).json()["checks"]
-    assert checks["queue"], "its queue still answers"
+    assert server.ready()["checks"]["queue"], "its queue still answers"
 
 
 def test_two_servers_side_by_side_share_nothing_even_with_a_long_path(engine: str, tmp_path: Path) -> None:
@@ -119,7 +120,11 @@ def test_two_servers_side_by_side_share_nothing_even_with_a_long_path(engine: st
             wait_until(lambda: one.get("/links").json()["links"], 10, first.log)
         assert first.stop() == 0
         assert first.pids() == {}
-        assert httpx.get(f"{second.url}/readyz", trust_env=False).json()["checks"]["queue"]
+        assert second.ready()["checks"]["queue"]
+        with second.client(second.organization()) as other:
+            assert other.post("/integrations/run", json=a_run(**code_run(4, 1))).status_code == 200
+            second.answer("github", "import", str(write_snapshot(tmp_path / "pulls.jsonl", 4)))
+            wait_until(lambda: other.get("/links").json()["links"], 10, second.log)
 
 
 def test_redis_url_is_used_instead_of_an_embedded_queue(tmp_path: Path) -> None:

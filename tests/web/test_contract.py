@@ -376,4 +376,10 @@ def test_health_needs_no_key(nobody: Caller) -> None:
         prices = ready["checks"].pop("prices")
         assert prices["version"].startswith("genai-prices ")
         rollups = {"checkedAt": None, "drift": 0}
-        assert ready["checks"] == {"database": True, "migrations": True, "queue": False, "rollups": rollups}
+        assert ready["checks"] == {
+            "database": True,
+            "migrations": True,
+            "queue": False,
+            "worker": None,
+            "rollups": rollups,
+        }

@@ -1,0 +1,71 @@
+"""`costlens worker`: runs jobs. Loads what jobs need, so that the process forked for each has it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+
+import click
+from redis import Redis
+from rq import Queue, Worker
+from rq.exceptions import SchedulerNotFound
+from rq.scheduler import RQScheduler
+from rq.scripts import release_lock
+from rq.utils import as_text
+
+from costlens.config import load_settings
+from costlens.processes import end_forks_with_parent
+from costlens.queue import HEARTBEAT_SECONDS, QUEUE, connect
+from workers import ledger, linking
+
+WORKER_TTL = HEARTBEAT_SECONDS + 15  # RQ waits for a job 15 s less than this before it shows that it lives
+MAINTENANCE_SECONDS = 5
+
+JOBS = (linking, ledger)  # the modules that jobs are in
+
+
+@click.command()
+@click.option("--burst", is_flag=True, help="End when the queue is empty.")
+def worker(burst: bool) -> None:
+    """Run jobs from the queue, and put those that are due in it."""
+    connection = connect(load_settings().queue_url)
+    logging.getLogger("rq.worker").setLevel(logging.WARNING)
+    # RQ forks a process for each job and one that moves due jobs into the queue; alone they would go on for ever.
+    end_forks_with_parent()
+    release_lock_of_dead_mover(connection)
+    Worker(
+        [Queue(QUEUE, connection=connection)],
+        connection=connection,
+        worker_ttl=WORKER_TTL,
+        job_monitoring_interval=HEARTBEAT_SECONDS,
+        # RQ looks only now and then whether its mover of due jobs lives; after a lost queue, links wait for it.
+        maintenance_interval=MAINTENANCE_SECONDS,
+    ).work(burst=burst, with_scheduler=True, logging_level="WARNING")
+
+
+def release_lock_of_dead_mover(connection: Redis) -> None:
+    """Lets this worker move due jobs when the process that did so was killed on this machine.
+
+    RQ's lock alone would keep it from that, and runs from their links, for a minute.
+    """
+    lock = RQScheduler.get_locking_key(QUEUE)
+    name = connection.get(lock)
+    if name is None:
+        return
+    try:
+        mover = RQScheduler.fetch(as_text(name), connection)
+    except SchedulerNotFound:
+        return
+    if mover.hostname == socket.gethostname() and not _runs(mover.pid):
+        release_lock(connection, lock, mover.name)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
