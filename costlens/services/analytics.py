@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from costlens.domain.periods import day_start
 from costlens.domain.roi import Window
 from costlens.services.groups import Group, GroupBy, read_groups
 from costlens.store import analytics
-from costlens.store.analytics import Sums, Where
+from costlens.store.analytics import GroupSums, Sums, Where
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
 
@@ -31,9 +31,15 @@ class Totals:
     timed_runs: int = 0
     tokens: int = 0
 
-    def add(self, row: Sums) -> None:
-        for item in fields(self):
-            setattr(self, item.name, getattr(self, item.name) + getattr(row, item.name))
+    def add(self, row: Sums | GroupSums) -> None:
+        self.runs += row.runs
+        self.succeeded += row.succeeded
+        self.priced_runs += row.priced_runs
+        self.exact_runs += row.exact_runs
+        self.cost_nanos += row.cost_nanos
+        self.latency_ms += row.latency_ms
+        self.timed_runs += row.timed_runs
+        self.tokens += row.tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +73,33 @@ def overview(
             f"With team, repo, promptId or groupBy the time zone must be the organization's, {organization.timezone}",
             field="timezone",
         )
+    models: list[GroupSums] | None = None  # None: the rows tell
     with store.read() as tx:
-        if own_days:
+        if narrow == Where() and window.timezone == organization.timezone:
+            rows = analytics.sums_of_providers(tx, organization.id, window.start, window.end)
+            models = analytics.sums_by_dimension(tx, organization.id, "model", window.start, window.end)
+        elif own_days:
             rows = analytics.sums_of_days(tx, organization.id, window.start, window.end, narrow)
         else:
             rows = analytics.sums_of_quarters(tx, organization.id, spans(window), narrow)
         through = analytics.data_through(tx, organization.id)
         counted, code = analytics.linked_cost(tx, organization.id, window.start, window.end, narrow)
         groups = read_groups(tx, organization.id, window, narrow, group_by) if group_by else None
-    total, days, models, providers = _fold(window, rows)
-    return Overview(window, total, days, models, providers, through, counted / code if code else None, groups)
-
-
-def _fold(
-    window: Window, rows: Iterable[Sums]
-) -> tuple[Totals, dict[date, Totals], dict[str, Totals], dict[str, Totals]]:
     total = Totals()
     days = {window.start + timedelta(days=n): Totals() for n in range(window.days)}
-    models: dict[str, Totals] = defaultdict(Totals)
-    providers: dict[str, Totals] = defaultdict(Totals)
     for row in rows:
-        for totals in (total, days[row.day], models[row.model], providers[row.provider]):
-            totals.add(row)
-    return total, days, _dearest(models), _dearest(providers)
+        total.add(row)
+        days[row.day].add(row)
+    by_model = _dearest(rows, "model") if models is None else _dearest(models, "value")
+    by_provider = _dearest(rows, "provider")
+    return Overview(window, total, days, by_model, by_provider, through, counted / code if code else None, groups)
 
 
-def _dearest(groups: dict[str, Totals]) -> dict[str, Totals]:
+def _dearest(rows: Iterable[Sums | GroupSums], name: str) -> dict[str, Totals]:
+    """Sums by what the rows call so."""
+    groups: dict[str, Totals] = defaultdict(Totals)
+    for row in rows:
+        groups[getattr(row, name)].add(row)
     return dict(sorted(groups.items(), key=lambda item: (-item[1].cost_nanos, item[0])))
 
 

@@ -40,15 +40,16 @@ def health(store: Store, queue: JobQueue) -> Health:
         "migrations": migrations,
         "queue": workers is not None,
         "worker": None if workers is None else workers > 0,
-        "rollups": _rollups(store) if ready else None,
+        "rollups": rollups(store) if ready else None,
         "prices": _prices(),
     }
     return Health(ready, checks)
 
 
-def _rollups(store: Store) -> dict[str, Any]:
+def rollups(store: Store) -> dict[str, Any]:
+    """When sums were last compared with runs (null: never), and how many rows were wrong then. Raises Unavailable."""
     with store.read() as tx:
-        at, drift = last_check(tx)  # None: never compared
+        at, drift = last_check(tx)
     return {"checkedAt": instant(at), "drift": drift}
 
 

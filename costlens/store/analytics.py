@@ -102,6 +102,17 @@ def sums_of_days(tx: Tx, organization_id: int, first: date, last: date, where: W
     return [_sums(row, row.day) for row in tx.execute(query)]
 
 
+def sums_of_providers(tx: Tx, organization_id: int, first: date, last: date) -> list[Sums]:
+    """Sums by day of the organization's own zone and provider, of all models: far fewer rows than the others read."""
+    r = t.rollup_dimension.c
+    query = (
+        select(r.day, r.value.label("provider"), literal("").label("model"), *_columns(t.rollup_dimension))
+        .where(r.organization_id == organization_id, r.dimension == "provider", r.day >= first, r.day <= last)
+        .group_by(r.value, r.day)
+    )
+    return [_sums(row, row.day) for row in tx.execute(query)]
+
+
 def sums_by_dimension(tx: Tx, organization_id: int, dimension: str, first: date, last: date) -> list[GroupSums]:
     """Sums by the values of one of DIMENSIONS over days of the organization's own zone, both included."""
     r = t.rollup_dimension.c

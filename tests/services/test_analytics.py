@@ -73,6 +73,7 @@ def test_days_are_cut_at_local_midnight(zone: str, middle: date, engine: str) ->
         narrow = overview(ledger.store, ledger.organization, window, Where(repository_id=repository, provider="openai"))
         nameless = overview(ledger.store, ledger.organization, window, Where(repository_id=0))
         named = overview(ledger.store, ledger.organization, window, Where(prompt_id="review-v2", model="gpt-4o"))
+        of_model = overview(ledger.store, ledger.organization, window, Where(model="gpt-4o"))
         team = overview(ledger.store, ledger.organization, window, Where(team_id=0))
         check_sums(ledger)
 
@@ -93,10 +94,13 @@ def test_days_are_cut_at_local_midnight(zone: str, middle: date, engine: str) ->
         (narrow, zone, {"repository_id": repository, "provider": "openai"}),
         (nameless, zone, {"repository_id": None}),
         (named, zone, {"prompt_id": "review-v2", "model": "gpt-4o"}),
+        (of_model, zone, {"model": "gpt-4o"}),
         (team, zone, {}),
     ):
         wanted = expected(of_zone, **where)
         assert wanted
+        assert sum(sums.runs for sums in found.models.values()) == found.total.runs
+        assert sum(sums.cost_nanos for sums in found.providers.values()) == found.total.cost_nanos
         assert len(found.days) == window.days
         for day, totals in found.days.items():
             got = [totals.runs, totals.succeeded, totals.priced_runs, totals.cost_nanos, totals.tokens]
