@@ -225,16 +225,25 @@ def providers(tx: Tx, organization_id: int) -> list[str]:
 
 def linked_cost(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> tuple[int, int]:
     """(counted cost, code cost) of a period of whole local days, for the coverage beside analytics."""
-    r = t.rollup_links.c
-    narrow = [r.provider == where.provider] if where.provider else []
-    if where.team_id is not None:
-        narrow.append(r.team_id == where.team_id)
-    if where.repository_id is not None:
-        narrow.append(r.repository_id == where.repository_id)
-    query = (
-        select(r.state, func.sum(r.cost_nanos))
-        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, r.state != "not_code", *narrow)
-        .group_by(r.state)
-    )
+    if where == Where():
+        d = t.rollup_dimension.c
+        query = (
+            select(d.value, func.sum(d.cost_nanos))
+            .where(d.organization_id == organization_id, d.dimension == "state", d.day >= first, d.day <= last)
+            .where(d.value != "not_code")
+            .group_by(d.value)
+        )
+    else:
+        r = t.rollup_links.c
+        narrow = [r.provider == where.provider] if where.provider else []
+        if where.team_id is not None:
+            narrow.append(r.team_id == where.team_id)
+        if where.repository_id is not None:
+            narrow.append(r.repository_id == where.repository_id)
+        query = (
+            select(r.state, func.sum(r.cost_nanos))
+            .where(r.organization_id == organization_id, r.day >= first, r.day <= last, r.state != "not_code", *narrow)
+            .group_by(r.state)
+        )
     by_state = {row[0]: int(row[1]) for row in tx.execute(query)}
     return by_state.get("counted", 0), sum(by_state.values())

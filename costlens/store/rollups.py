@@ -99,7 +99,7 @@ class Change:
             (t.rollup_15m, t.MEASURES, self.quarters),
             (t.rollup_latency, ("runs",), self.latencies),
             (t.rollup_day, t.MEASURES, self.days),
-            (t.rollup_dimension, t.MEASURES, dimensions(self.days)),
+            (t.rollup_dimension, t.MEASURES, dimensions(self.days) | states(self.links)),
             (t.rollup_links, LINK_MEASURES, self.links),
         ]
 
@@ -116,6 +116,15 @@ def dimensions(days: Groups) -> Groups:
     for (day, *values), sums in days.items():
         for dimension, value in zip(t.DIMENSIONS, values, strict=True):
             _add(found, (dimension, str(value or ""), day), sums)
+    return found
+
+
+def states(links: Groups) -> Groups:
+    """The groups of rollup_dimension that these of rollup_links add up to: ("state", link state, day) → sums."""
+    found: Groups = {}
+    for (day, _team, _repository, _provider, state, *_), sums in links.items():
+        told = dict(zip(LINK_MEASURES, sums, strict=True))
+        _add(found, ("state", state, day), tuple(told.get(name, 0) for name in t.MEASURES))
     return found
 
 

@@ -209,7 +209,7 @@ import time
 from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "next", "{REVISIONS[-1]}"
+revision, down_revision = "9999", "{REVISIONS[-1]}"
 branch_labels = depends_on = None
 """
 UPGRADE = """
@@ -243,7 +243,7 @@ def upgrade():
 def command_to(work: str, folder: Path, url: str) -> tuple[str, ...]:
     """The command that upgrades to a further revision, which does this work; its file is in `folder`/versions."""
     shutil.copytree(MIGRATIONS, folder)
-    (folder / "versions" / "next.py").write_text(NEXT + work)
+    (folder / "versions" / "9999_next.py").write_text(NEXT + work)
     return (sys.executable, "-c", UPGRADE, str(folder), url)
 
 
