@@ -70,10 +70,17 @@ def ingest(
     """
     at = now or datetime.now(UTC)
     prepared = [item if isinstance(item, CostLensError) else prepare(item, key, at) for item in items]
-    group = _groups.get(store)
-    if group is None:
-        group = _groups.setdefault(store, GroupCommit(_record))
-    return group.submit(store, _Call(key, prepared, at), len(prepared))
+    return _group(store).submit(store, _Call(key, prepared, at), len(prepared))
+
+
+def give_way(store: Store) -> None:
+    """To be called before a call's work begins: waits while the runs of others are recorded."""
+    _group(store).give_way()
+
+
+def _group(store: Store) -> GroupCommit[_Call, Ingested]:
+    found = _groups.get(store)
+    return _groups.setdefault(store, GroupCommit(_record)) if found is None else found
 
 
 def _record(tx: Tx, calls: Sequence[_Call]) -> list[Ingested]:
