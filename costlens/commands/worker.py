@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
+from pathlib import Path
 
 import click
 from redis import Redis
@@ -15,7 +15,7 @@ from rq.scripts import release_lock
 from rq.utils import as_text
 
 from costlens.config import load_settings
-from costlens.processes import end_forks_with_parent
+from costlens.processes import LINUX, end_forks_with_parent
 from costlens.queue import HEARTBEAT_SECONDS, QUEUE, connect
 from workers import ledger, linking
 
@@ -55,17 +55,19 @@ def release_lock_of_dead_mover(connection: Redis) -> None:
         return
     try:
         mover = RQScheduler.fetch(as_text(name), connection)
-    except SchedulerNotFound:
-        return
-    if mover.hostname == socket.gethostname() and not _runs(mover.pid):
-        release_lock(connection, lock, mover.name)
+    except SchedulerNotFound:  # killed before it could say who it is; one that is about to say so gives way
+        dead = True
+    else:
+        dead = mover.hostname == socket.gethostname() and not _runs(mover.pid)
+    if dead:
+        release_lock(connection, lock, as_text(name))
 
 
 def _runs(pid: int) -> bool:
+    """Whether there is such a process; one that has ended and waits for its end to be noticed is none."""
+    if not LINUX:
+        return True
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
         return False
-    except PermissionError:
-        pass  # another user's
-    return True

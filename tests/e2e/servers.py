@@ -188,6 +188,15 @@ def valkey(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+@contextmanager
+def queue_at(folder: Path) -> Iterator[str]:
+    """The address of an empty queue of our own on a unix socket."""
+    path = folder / "s"
+    with valkey(folder, "--port", "0", "--unixsocket", str(path)):
+        wait_until(path.exists, 5)
+        yield f"unix://{path}"
+
+
 def environment(data: Path, **extra: str) -> dict[str, str]:
     """This process's environment without settings of its own, and this data folder."""
     rest = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
