@@ -231,3 +231,31 @@ def test_a_run_that_the_database_refuses_costs_its_neighbours_nothing(ledger: Le
     failed = [number for number, future in enumerate(errors) if future.exception(30) is not None]
     assert failed == list(range(3, 60, 10))
     assert len(ledger.rows(t.runs)) == 54
+
+
+def test_who_gives_way_waits_while_a_group_is_recorded(ledger: Ledger, pool: ThreadPoolExecutor) -> None:
+    recorder = Recorder(ledger.store)
+    recorder.line.give_way()  # nobody is there
+    with recorder.held:
+        first = pool.submit(recorder.line.submit, ledger.store, 1)
+        until(lambda: bool(recorder.groups))
+        waiting = pool.submit(recorder.line.give_way, 30)
+        time.sleep(0.05)
+        assert not waiting.done()
+        recorder.line.give_way(0.01)  # not for ever
+    assert first.result(10) == 2
+    waiting.result(10)
+
+
+def test_a_failed_group_keeps_nobody_waiting(ledger: Ledger) -> None:
+    recorder = Recorder(ledger.store)
+
+    def fault(_: Sequence[int]) -> None:
+        raise ValueError("poison")
+
+    recorder.fault = fault
+    with pytest.raises(ValueError, match="poison"):
+        recorder.line.submit(ledger.store, 1)
+    started = time.monotonic()
+    recorder.line.give_way(30)
+    assert time.monotonic() - started < 10, "it waited for a group that is gone"
