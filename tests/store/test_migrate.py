@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from costlens.store import tables as t
 from costlens.store.engine import Store
-from costlens.store.migrate import at_head, upgrade
+from costlens.store.migrate import at_head, newest, upgrade
 from costlens.store.tables import metadata
 from costlens.store.upsert import insert_one
 from tests import acme
@@ -133,3 +135,10 @@ def test_keys_of_other_tables_are_enforced_by_sqlite(store: Store) -> None:
     with store.read() as tx:
         assert tx.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
         assert tx.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_each_revision_has_the_number_of_its_file() -> None:
+    scripts = ScriptDirectory(str(Path(__file__).parents[2] / "migrations"))
+    assert newest() == scripts.get_current_head()
+    for script in scripts.walk_revisions():
+        assert Path(script.path).name.startswith(f"{script.revision}_")
