@@ -2,10 +2,11 @@
 
     python -m benchmarks.start [--rounds 5] [--workers 1 2] [--idle 8] [--source DIR ...]
 
-Each round starts an empty folder and then, after a clean stop, the same folder again, which now has an owner and a few
-runs. Memory is the proportional set size (PSS), which counts a page that several processes share once among them; it is
-read after `--idle` seconds without a request. CPU time is that of all processes until then. With several `--source`
-folders (checkouts of this project) each round measures every one of them, so their figures can be compared. Linux only.
+Each round starts an empty folder, stores 200 runs in it, and starts it again after a clean stop. Memory is the
+proportional set size (PSS), which counts a page that several processes share once among them; it is read after `--idle`
+seconds without a request, and in the empty folder once more after the runs. CPU time is that of all processes until the
+first of these. With several `--source` folders (checkouts of this project) each round measures every one of them, so
+their figures can be compared. Linux only.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Started:
     seconds: float  # until /readyz answered 200
     cpu_seconds: float  # of all processes, with those that have ended, until the memory was read
     memory: dict[str, float]  # MiB of PSS by part of the group
+    used: float | None  # MiB of PSS after the first runs; None: not measured
 
 
 def environment(source: Path, data: Path, workers: int) -> dict[str, str]:
@@ -99,7 +101,7 @@ def ready(port: int) -> bool:
 
 
 def start(source: Path, data: Path, workers: int, idle: float, *, fill: bool) -> Started:
-    """Starts the group, measures it, and stops it; `fill` gives it an owner and a few runs before it stops."""
+    """Starts the group, measures it, and stops it; with `fill` it is measured again after an owner and 200 runs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -115,9 +117,12 @@ def start(source: Path, data: Path, workers: int, idle: float, *, fill: bool) ->
         seconds = time.perf_counter() - began
         time.sleep(idle)
         cpu, memory = measure(process.pid)
+        used = None
         if fill:
             store_runs(source, settings, port)
-        return Started(seconds, cpu, memory)
+            time.sleep(idle)
+            used = sum(measure(process.pid)[1].values())
+        return Started(seconds, cpu, memory, used)
     finally:
         process.terminate()
         process.wait(60)
@@ -148,7 +153,9 @@ def show(name: str, starts: list[Started]) -> None:
     total = statistics.median(sum(one.memory.values()) for one in starts)
     print(f"{name}  {statistics.median(times):5.2f} s ({times[0]:.2f} to {times[-1]:.2f})   CPU {cpu:.2f} s", end="")
     parts = ((part, statistics.median(one.memory.get(part, 0) for one in starts)) for part in PARTS)
-    print(f"   PSS {total:4.0f} MiB: " + ", ".join(f"{part} {size:.0f}" for part, size in parts if size), flush=True)
+    print(f"   PSS {total:4.0f} MiB: " + ", ".join(f"{part} {size:.0f}" for part, size in parts if size), end="")
+    used = [one.used for one in starts if one.used is not None]
+    print(f"; {statistics.median(used):.0f} after 200 runs" if used else "", flush=True)
 
 
 def main() -> None:

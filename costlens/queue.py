@@ -22,6 +22,7 @@ from costlens.domain.errors import Unavailable
 
 QUEUE = "default"  # its name
 CONNECT_SECONDS = 20
+AWAY_SECONDS = 5  # how long a queue that is away is left alone
 HEARTBEAT_SECONDS = 10  # how often a worker shows that it lives
 ALIVE_SECONDS = 3 * HEARTBEAT_SECONDS
 LINK_DELAY = timedelta(seconds=1)  # runs that come in meanwhile are linked by the same job
@@ -82,11 +83,13 @@ class JobQueue:
         try:
             enqueue(self._open())
         except DuplicateJobError:
-            return True  # waiting already: it will see these runs too
+            pass  # waiting already: it will see these runs too
         except RedisError as error:
-            self._away_until = time.monotonic() + 5
-            _log.warning("queue away, the sweeper will catch up: %s", error)
+            if not self._away_until:  # once, not every few seconds as long as it is away
+                _log.warning("queue away, the sweeper will catch up: %s", error)
+            self._away_until = time.monotonic() + AWAY_SECONDS
             return False
+        self._away_until = 0.0
         return True
 
     def workers(self) -> int | None:

@@ -49,6 +49,15 @@ def test_a_queue_that_is_away_has_no_workers_to_tell_of_and_takes_no_job(url: st
     assert JobQueue(AWAY).run_once("workers.linking.sweep", 7, seconds=900, ttl=30) is False
 
 
+def test_a_queue_that_stays_away_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(queue_module, "AWAY_SECONDS", 0)
+    queue = JobQueue(AWAY)
+    assert [queue.link_soon(1, number) for number in range(3)] == [False] * 3
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["queue away, the sweeper will catch up"]
+
+
 def test_who_needs_the_queue_waits_for_it(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("q")
     with ExitStack() as stack:

@@ -140,3 +140,16 @@ def test_redis_url_is_used_instead_of_an_embedded_queue(tmp_path: Path) -> None:
                 wait_until(lambda: client.get("/links").json()["links"], 10, server.log)
             assert server.stop() == 0
             assert server.pids() == {}
+
+
+def test_a_queue_that_is_away_at_the_start_is_told_and_used_when_it_comes(tmp_path: Path) -> None:
+    port = free_port()
+    with serving(tmp_path / "data", REDIS_URL=f"redis://127.0.0.1:{port}/0") as server:
+        assert "The queue at REDIS_URL does not answer" in server.log
+        assert server.ready()["checks"] == {"database": True, "migrations": True, "queue": False, "worker": None}
+        with server.client(server.organization()) as client:
+            assert client.post("/integrations/run", json=a_run(1, **code_run(6, 1))).status_code == 200
+            with valkey(tmp_path, "--port", str(port), "--bind", "127.0.0.1"):
+                wait_until(lambda: server.ready()["checks"]["worker"], 40, server.log)
+                server.answer("github", "import", str(write_snapshot(tmp_path / "pulls.jsonl", 6)))
+                wait_until(lambda: client.get("/links").json()["links"], 60, server.log)

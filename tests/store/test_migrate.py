@@ -25,7 +25,7 @@ from costlens.services.reports import roi_report
 from costlens.services.verify import check
 from costlens.store import tables as t
 from costlens.store.engine import Store
-from costlens.store.migrate import at_head, upgrade
+from costlens.store.migrate import at_head, newest, upgrade
 from costlens.store.organizations import find_organization, list_organizations
 from costlens.store.tables import metadata
 from costlens.store.upsert import insert_one
@@ -288,3 +288,10 @@ def test_sqlite_enforces_keys_of_other_tables_and_writes_ahead(store: Store) -> 
     with store.read() as tx:
         assert tx.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
         assert tx.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_each_revision_has_the_number_of_its_file() -> None:
+    scripts = ScriptDirectory(str(Path(__file__).parents[2] / "migrations"))
+    assert newest() == scripts.get_current_head()
+    for script in scripts.walk_revisions():
+        assert Path(script.path).name.startswith(f"{script.revision}_")
