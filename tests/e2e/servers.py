@@ -78,6 +78,16 @@ class Server:
         body: dict[str, Any] = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).json()
         return body
 
+    def wait_ready(self) -> None:
+        """Until it can take runs."""
+
+        def is_ready() -> bool:
+            with suppress(httpx.TransportError):
+                return bool(self.ready()["status"] == "ready")
+            return False
+
+        wait_until(is_ready, 30, self.log)
+
     def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = 20) -> int:
         """Asks it to end, and answers its exit code. Raises TimeoutExpired."""
         assert self.process is not None
