@@ -139,7 +139,7 @@ def sums_by_dimension_where(
 
 
 def _group(row: Row[Any]) -> GroupSums:
-    return GroupSums(str(row.value or ""), *(int(row._mapping[name]) for name in (*_SUMS, "tokens")))
+    return GroupSums(str(row[0] or ""), *map(int, row[1:]))
 
 
 def names_of(tx: Tx, organization_id: int, dimension: str, ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
@@ -187,7 +187,7 @@ def _where(columns: Any, where: Where) -> list[ColumnElement[bool]]:
 
 
 def _sums(row: Row[Any], day: date) -> Sums:
-    return Sums(day, row.provider, row.model, *(int(row._mapping[name]) for name in (*_SUMS, "tokens")))
+    return Sums(day, row[1], row[2], *map(int, row[3:]))
 
 
 def data_through(tx: Tx, organization_id: int) -> datetime | None:
