@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, case, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal, select, type_coerce
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
@@ -138,7 +138,7 @@ def sums_by_dimension_where(
     return [_group(row) for row in tx.execute(query)]
 
 
-def _group(row: Row[Any]) -> GroupSums:
+def _group(row: Sequence[Any]) -> GroupSums:
     return GroupSums(str(row[0] or ""), *map(int, row[1:]))
 
 
@@ -186,7 +186,7 @@ def _where(columns: Any, where: Where) -> list[ColumnElement[bool]]:
     return [column == value for column, value in pairs if value is not None]
 
 
-def _sums(row: Row[Any], day: date) -> Sums:
+def _sums(row: Sequence[Any], day: date) -> Sums:
     return Sums(day, row[1], row[2], *map(int, row[3:]))
 
 
