@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from costlens.config import Settings, load_settings
 from costlens.processes import Group, environment_for
+
+if find_spec("granian") is None:  # needed by the children, and not loaded here
+    raise ModuleNotFoundError("No module named 'granian'", name="granian")
 
 host_option = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 port_option = click.option("--port", default=8787, show_default=True, type=click.IntRange(1, 65_535))

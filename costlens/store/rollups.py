@@ -12,7 +12,7 @@ from operator import add
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Table, and_, func, select
+from sqlalchemy import ColumnElement, Table, and_
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
@@ -93,26 +93,21 @@ class Change:
         for key, sums in ledger_rows(run, links):
             _add(self.links, (self.day(run), *key), sums if sign == 1 else [sign * value for value in sums])
 
-    def groups(self) -> list[tuple[Table, Sequence[str], Groups]]:
+    def groups(self) -> list[tuple[Table, tuple[str, ...], Groups]]:
         """Each rollup with its measures and what to add to them, by the primary key without the organization."""
         return [
             (t.rollup_15m, t.MEASURES, self.quarters),
             (t.rollup_latency, ("runs",), self.latencies),
             (t.rollup_day, t.MEASURES, self.days),
-            (t.rollup_dimension, t.MEASURES, dimensions(self.days)),
+            (t.rollup_dimension, t.MEASURES, dimensions(self.days) | states(self.links)),
             (t.rollup_links, LINK_MEASURES, self.links),
         ]
 
     def write(self, tx: Tx) -> None:
         """Adds everything gathered; rows in key order, so that two writers never wait for each other in a circle."""
         for table, measures, groups in self.groups():
-            names = _KEYS[table]
-            rows = [
-                dict(zip((*names, *measures), (self.organization_id, *key, *sums), strict=True))
-                for key, sums in sorted(groups.items())
-                if any(sums)
-            ]
-            add_to(tx, table, rows, measures)
+            rows = [(self.organization_id, *key, *sums) for key, sums in sorted(groups.items()) if any(sums)]
+            add_to(tx, table, (*_KEYS[table], *measures), rows, measures)
 
 
 def dimensions(days: Groups) -> Groups:
@@ -121,6 +116,15 @@ def dimensions(days: Groups) -> Groups:
     for (day, *values), sums in days.items():
         for dimension, value in zip(t.DIMENSIONS, values, strict=True):
             _add(found, (dimension, str(value or ""), day), sums)
+    return found
+
+
+def states(links: Groups) -> Groups:
+    """The groups of rollup_dimension that these of rollup_links add up to: ("state", link state, day) → sums."""
+    found: Groups = {}
+    for (day, _team, _repository, _provider, state, *_), sums in links.items():
+        told = dict(zip(LINK_MEASURES, sums, strict=True))
+        _add(found, ("state", state, day), tuple(told.get(name, 0) for name in t.MEASURES))
     return found
 
 
@@ -139,14 +143,15 @@ def _move(
     tx: Tx,
     organization_id: int,
     table: Table,
-    measures: Sequence[str],
+    measures: tuple[str, ...],
     where: ColumnElement[bool],
     to: Mapping[str, Any],
 ) -> None:
     mine = and_(table.c.organization_id == organization_id, where)
-    rows = [dict(row) for row in tx.execute(select(table).where(mine)).mappings()]
-    tx.execute(table.delete().where(mine))
-    add_to(tx, table, [{**row, **to} for row in rows], measures)
+    names = (*_KEYS[table], *measures)
+    taken = tx.execute(table.delete().where(mine).returning(*table.c)).mappings()
+    rows = [tuple(to.get(name, row[name]) for name in names) for row in taken]
+    add_to(tx, table, names, rows, measures)
 
 
 def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[tuple[Key, list[int]]]:
@@ -196,33 +201,3 @@ def _measures(run: Mapping[str, Any]) -> tuple[int, ...]:
 def _add(groups: Groups, key: Key, sums: Sums) -> None:
     found = groups.get(key)
     groups[key] = sums if found is None else tuple(map(add, found, sums))
-
-
-def drift(tx: Tx, organization_id: int, since: datetime, until: datetime) -> dict[str, int]:
-    """Difference of each rollup's cost from the sum of runs in whole quarter hours; all zero when right.
-
-    The day and ledger rollups are compared over all time, as their days do not begin at a quarter of this window.
-    """
-    runs_in = and_(
-        t.runs.c.organization_id == organization_id, t.runs.c.occurred_at >= since, t.runs.c.occurred_at < until
-    )
-    buckets_in = and_(
-        t.rollup_15m.c.organization_id == organization_id,
-        t.rollup_15m.c.bucket >= since,
-        t.rollup_15m.c.bucket < until,
-    )
-
-    def total(column: Any, *where: Any) -> int:
-        return int(tx.scalar(select(func.coalesce(func.sum(column), 0)).where(*where)) or 0)
-
-    all_cost = total(t.runs.c.cost_nanos, t.runs.c.organization_id == organization_id)
-    all_runs = int(tx.scalar(select(func.count()).where(t.runs.c.organization_id == organization_id)) or 0)
-    of_day = t.rollup_day.c.organization_id == organization_id
-    of_links = t.rollup_links.c.organization_id == organization_id
-    return {
-        "quarter_cost": total(t.rollup_15m.c.cost_nanos, buckets_in) - total(t.runs.c.cost_nanos, runs_in),
-        "day_cost": total(t.rollup_day.c.cost_nanos, of_day) - all_cost,
-        "day_runs": total(t.rollup_day.c.runs, of_day) - all_runs,
-        "ledger_cost": total(t.rollup_links.c.cost_nanos, of_links) - all_cost,
-        "ledger_runs": total(t.rollup_links.c.runs, of_links) - all_runs,
-    }

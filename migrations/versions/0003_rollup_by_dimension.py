@@ -18,11 +18,12 @@ DIMENSIONS = (
     ("team", "team_id"), ("person", "person_id"), ("repository", "repository_id"), ("provider", "provider"),
     ("model", "model"), ("prompt", "prompt_id"), ("tool", "tool"), ("environment", "environment"),
 )  # fmt: skip
-BY_KEY = ("run_keys", "rollup_15m", "rollup_latency", "rollup_day", "rollup_links")
+BY_KEY = ("run_keys", "rollup_15m", "rollup_latency", "rollup_day")
 
 
 def upgrade() -> None:
     op.drop_index("ix_run_keys_run_id", "run_keys")
+    op.create_index(op.f("ix_team_members_member_id"), "team_members", ["member_id"])
     if op.get_bind().dialect.name == "sqlite":
         for name in BY_KEY:
             _store_by_key(name)
@@ -51,30 +52,28 @@ def upgrade() -> None:
             f"SELECT organization_id, '{dimension}', {value}, day, {sums} FROM rollup_day "
             f"GROUP BY organization_id, {column}, day"
         )
+    zeros = dict.fromkeys(MEASURES, "0") | {n: f"sum({n})" for n in ("runs", "priced_runs", "cost_nanos")}
+    op.execute(
+        f"INSERT INTO rollup_dimension (organization_id, dimension, value, day, {', '.join(MEASURES)}) "
+        f"SELECT organization_id, 'state', state, day, {', '.join(zeros.values())} FROM rollup_links "
+        f"GROUP BY organization_id, state, day"
+    )
 
 
 def _store_by_key(name: str) -> None:
-    """Moves a table of SQLite into one without row numbers."""
+    """Moves a table of SQLite, which has no index besides its key, into one without row numbers."""
     table = sa.Table(name, sa.MetaData(), autoload_with=op.get_bind(), resolve_fks=False)
-    indexes = list(table.indexes)
+    key = [column.name for column in table.primary_key.columns]
     op.execute(f"ALTER TABLE {name} RENAME TO {name}_before")
-    for index in indexes:
-        op.drop_index(index.name)
     op.create_table(
         name,
         *(sa.Column(c.name, c.type, nullable=c.nullable, autoincrement=False) for c in table.columns),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organizations.id"], name=f"fk_{name}_organization_id", ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint(*(c.name for c in table.primary_key.columns), name=f"pk_{name}"),
+        sa.PrimaryKeyConstraint(*key, name=f"pk_{name}"),
         sqlite_with_rowid=False,
     )
     columns = ", ".join(c.name for c in table.columns)
-    op.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {name}_before ORDER BY {_key(table)}")
+    op.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {name}_before ORDER BY {', '.join(key)}")
     op.execute(f"DROP TABLE {name}_before")
-    for index in indexes:
-        op.create_index(index.name, name, [c.name for c in index.columns], unique=index.unique)
-
-
-def _key(table: sa.Table) -> str:
-    return ", ".join(c.name for c in table.primary_key.columns)

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from costlens.config import load_settings
+from costlens.store.engine import Store
 
 ROOT = Path(__file__).parents[2]
 COSTLENS = (sys.executable, "-m", "costlens.cli")
@@ -77,6 +78,16 @@ class Server:
         body: dict[str, Any] = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).json()
         return body
 
+    def wait_ready(self) -> None:
+        """Until it can take runs."""
+
+        def is_ready() -> bool:
+            with suppress(httpx.TransportError):
+                return bool(self.ready()["status"] == "ready")
+            return False
+
+        wait_until(is_ready, 30, self.log)
+
     def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = 20) -> int:
         """Asks it to end, and answers its exit code. Raises TimeoutExpired."""
         assert self.process is not None
@@ -126,6 +137,15 @@ class Server:
     @property
     def _socket(self) -> Path:
         return load_settings({"COSTLENS_DATA": str(self.data)}).queue_socket
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """Its database, as another process opens it."""
+        opened = Store(load_settings(self.environment).database_url)
+        try:
+            yield opened
+        finally:
+            opened.close()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One command on this server's data, from another process."""

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from tests.databases import database_setting
 from tests.e2e.crashes import crash
 from tests.e2e.facts import code_run, write_snapshot
 from tests.e2e.servers import Server, a_run, every_run, serving, wait_until
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("crash") / "data") as started:
+def server(database: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("crash") / "data", **database) as started:
         yield started
 
 
 VICTIMS = ("web", "web worker", "worker", "job", "queue", "up")
 
 
-def test_whatever_is_killed_under_load_nothing_acknowledged_is_lost_or_double_and_nothing_stays(tmp_path: Path) -> None:
-    report = crash(tmp_path / "data", len(VICTIMS), seed=1, victims=VICTIMS, settings={"COSTLENS_WEB_WORKERS": "2"})
+def test_whatever_is_killed_under_load_nothing_acknowledged_is_lost_or_double_and_nothing_stays(
+    engine: str, tmp_path: Path
+) -> None:
+    with database_setting(engine) as database:
+        settings = {"COSTLENS_WEB_WORKERS": "2", **database}
+        report = crash(tmp_path / "data", len(VICTIMS), seed=1, victims=VICTIMS, settings=settings)
     assert {kill.victim for kill in report.kills} == set(VICTIMS)
     assert report.retried, "no request was hit: the test shows nothing"
     assert report.linked == report.acknowledged
@@ -40,11 +45,12 @@ def test_a_worker_killed_while_it_links_comes_back_and_finishes(server: Server, 
             bodies = [a_run(n, **code_run(1, n)) for n in range(start, start + 1_000)]
             assert client.post("/integrations/batch", json={"runs": bodies}).status_code == 200
         snapshot = write_snapshot(tmp_path / "pulls.jsonl", 1)
-        with sqlite3.connect(server.data / "costlens.db") as database:
-            count = "SELECT count(*) FROM links WHERE valid_to IS NULL AND state = 'counted'"
+        with server.store() as store:
+            count = text("SELECT count(*) FROM links WHERE valid_to IS NULL AND state = 'counted'")
 
             def linked() -> int:
-                return int(database.execute(count).fetchone()[0])
+                with store.read() as tx:
+                    return int(tx.execute(count).scalar_one())
 
             server.answer("github", "import", "--organization", "Linking", str(snapshot))
             wait_until(linked, 20, server.log)
@@ -85,17 +91,14 @@ def test_a_database_that_another_process_locks_is_a_503_that_stored_nothing(serv
     bodies = [a_run(number) for number in range(3)]
     with server.client(key, timeout=60) as client:
         assert client.post("/integrations/run", json=a_run(100)).status_code == 200
-        database = sqlite3.connect(server.data / "costlens.db", isolation_level=None)
-        database.execute("BEGIN IMMEDIATE")
-        try:
+        with server.store() as store, store.write() as tx:
+            if store.dialect == "postgresql":  # which has no single writer that this would be
+                tx.execute(text("LOCK TABLE runs IN EXCLUSIVE MODE"))
             answer = client.post("/integrations/batch", json={"runs": bodies})
             assert answer.status_code == 503, answer.text
             assert answer.headers["Retry-After"] == str(answer.json()["retryAfter"])
             assert answer.json()["code"] == "unavailable"
             assert [run["requestId"] for run in every_run(client)] == ["request-100"], "reading goes on"
-        finally:
-            database.execute("ROLLBACK")
-            database.close()
         again = client.post("/integrations/batch", json={"runs": bodies}).json()
         assert [result["new"] for result in again["results"]] == [True, True, True]
     assert "locked: right" in server.check()

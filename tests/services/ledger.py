@@ -18,7 +18,6 @@ from costlens.domain.usage import Usage
 from costlens.services.ingest import Accepted, Result, ingest
 from costlens.services.keys import authenticate, new_key
 from costlens.services.organizations import create_organization
-from costlens.services.verify import verify
 from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.store.organizations import KeyRow, Organization
@@ -117,7 +116,6 @@ def a_pull(number: int, *commits: CommitRecord, repository: str = "acme/web", **
 
 def check_sums(ledger: Ledger) -> None:
     """Rollups equal what the stored runs and links add up to, group by group and not only in total."""
-    assert not any(difference for found in verify(ledger.store).values() for difference in found.values())
     runs, links = ledger.rows(t.runs), ledger.rows(t.links)
     expected = Change(ledger.organization.id, ledger.organization.timezone)
     for run in runs:

@@ -11,6 +11,7 @@ from costlens.store.tables.accounts import (
     users,
 )
 from costlens.store.tables.base import Id, metadata
+from costlens.store.tables.checks import rollup_checks
 from costlens.store.tables.facts import (
     commits,
     identities,
@@ -59,6 +60,7 @@ __all__ = [
     "repositories",
     "repository_aliases",
     "rollup_15m",
+    "rollup_checks",
     "rollup_day",
     "rollup_dimension",
     "rollup_latency",

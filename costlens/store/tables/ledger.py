@@ -236,10 +236,11 @@ rollup_dimension = Table(
     "rollup_dimension",
     metadata,
     Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
-    Column("dimension", Text, primary_key=True),  # one of DIMENSIONS
+    Column("dimension", Text, primary_key=True),  # one of DIMENSIONS, or state: only runs and cost, from the ledger
     Column("value", Text, primary_key=True),  # a name, or an id in digits; '': none
     Column("day", Date, primary_key=True),  # in the organization's time zone
     *_measures(),
+    Index(None, "organization_id", "day"),
     sqlite_with_rowid=False,
 )
 
@@ -259,8 +260,8 @@ rollup_links = Table(
     Column("runs", BigInteger, nullable=False),  # a run of several pull requests counts once, in the first
     Column("priced_runs", BigInteger, nullable=False),
     Column("cost_nanos", BigInteger, nullable=False),
+    # With a row number, unlike the others: SQLite would read a whole organization by the primary key instead of this.
     Index(None, "organization_id", "pull_request_id"),
-    sqlite_with_rowid=False,
 )
 
 
