@@ -184,7 +184,7 @@ class Group:
 
     def _ready(self) -> dict[str, Any] | None:
         """What /readyz says when runs can be stored, else None."""
-        line = http.client.HTTPConnection(self.host, self.port, timeout=2)
+        line = http.client.HTTPConnection(self.host, self.port, timeout=5)
         try:
             line.request("GET", "/readyz")
             answer = line.getresponse()

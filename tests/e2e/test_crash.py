@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from tests.databases import database_setting
 from tests.e2e.crashes import crash
 from tests.e2e.facts import code_run, write_snapshot
 from tests.e2e.servers import Server, a_run, every_run, serving, wait_until
@@ -25,8 +26,12 @@ def server(database: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 VICTIMS = ("web", "web worker", "worker", "job", "queue", "up")
 
 
-def test_whatever_is_killed_under_load_nothing_acknowledged_is_lost_or_double_and_nothing_stays(tmp_path: Path) -> None:
-    report = crash(tmp_path / "data", len(VICTIMS), seed=1, victims=VICTIMS, settings={"COSTLENS_WEB_WORKERS": "2"})
+def test_whatever_is_killed_under_load_nothing_acknowledged_is_lost_or_double_and_nothing_stays(
+    engine: str, tmp_path: Path
+) -> None:
+    with database_setting(engine) as database:
+        settings = {"COSTLENS_WEB_WORKERS": "2", **database}
+        report = crash(tmp_path / "data", len(VICTIMS), seed=1, victims=VICTIMS, settings=settings)
     assert {kill.victim for kill in report.kills} == set(VICTIMS)
     assert report.retried, "no request was hit: the test shows nothing"
     assert report.linked == report.acknowledged

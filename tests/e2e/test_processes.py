@@ -1,4 +1,7 @@
-"""How processes end: asked to, with every request answered; killed, with all that they started."""
+"""How processes end: asked to, with every request answered; killed, with all that they started.
+
+On one engine: where runs are kept has nothing to do with it.
+"""
 
 from __future__ import annotations
 
