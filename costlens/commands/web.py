@@ -53,5 +53,4 @@ def serving_app() -> Flask:
     # What the application is made of lives as long as the process: collections need not look at it again and again.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
     return app
