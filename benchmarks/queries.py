@@ -25,6 +25,7 @@ from typing import Any
 
 from sqlalchemy import event, insert
 
+from benchmarks.export import link as link_row
 from benchmarks.ingest import MODELS
 from benchmarks.instances import ROOT, answer_of, instance, serving
 from costlens.services.verify import check
@@ -104,7 +105,7 @@ def _chunk(
         code = rng.random() > 0.05
         pull = pulls[min(at + rng.randrange(UNDER_WAY), PULLS - 1)] if code and rng.random() < 0.75 else None
         run = _run(rng, organization.id, n, day, repository_id, code, pull is not None)
-        link = _link(run, pull) if pull is not None else None
+        link = link_row(run, pull) if pull is not None else None
         runs.append(run)
         links += [link] if link else []
         change.add_run(run)
@@ -140,6 +141,7 @@ def _run(
         "tool": f"tool-{rng.randrange(TOOLS)}",
         "code": code,
         "repository_id": repository_id,
+        "branch": f"feature/{number % PULLS}",
         "input_uncached": rng.randrange(500, 50_000),
         "cache_read": rng.randrange(50_000),
         "cache_write_5m": 0,
@@ -157,22 +159,6 @@ def _run(
         "unlinked_reason": "no_candidate" if state == "unlinked" else None,
         "counted_nanos": cost if counted else 0,
         "linked_at": at,
-    }
-
-
-def _link(run: dict[str, Any], pull: int) -> dict[str, Any]:
-    return {
-        "organization_id": run["organization_id"],
-        "run_id": run["id"],
-        "repository_id": run["repository_id"],
-        "pull_request_id": pull,
-        "rule": "B1",
-        "confidence": 900,
-        "state": "counted",
-        "cost_nanos": run["cost_nanos"],
-        "ruleset": 1,
-        "evidence": {"rule": "B1", "confidence": 900},
-        "valid_from": run["occurred_at"],
     }
 
 

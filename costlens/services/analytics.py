@@ -13,7 +13,7 @@ from costlens.domain.periods import day_start
 from costlens.domain.roi import Window
 from costlens.services.groups import Group, GroupBy, read_groups
 from costlens.store import analytics
-from costlens.store.analytics import GroupSums, Sums, Where
+from costlens.store.analytics import Amounts, GroupSums, Sums, Where
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
 
@@ -31,7 +31,7 @@ class Totals:
     timed_runs: int = 0
     tokens: int = 0
 
-    def add(self, row: Sums | GroupSums) -> None:
+    def add(self, row: Amounts) -> None:
         self.runs += row.runs
         self.succeeded += row.succeeded
         self.priced_runs += row.priced_runs

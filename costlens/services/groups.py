@@ -8,7 +8,7 @@ from typing import Literal
 
 from costlens.domain.roi import Window
 from costlens.store import analytics
-from costlens.store.analytics import GroupSums, Where
+from costlens.store.analytics import Amounts, Where
 from costlens.store.engine import Tx
 
 # What the API calls each dimension of the rollups.
@@ -38,7 +38,7 @@ class Group:
     kind: Literal["group", "none", "other"]
     key: str | None  # what a filter calls it, or an id in digits. None: none and other
     name: str | None  # what people call it. None: it has no other name than its key, or is gone
-    sums: GroupSums
+    sums: Amounts
 
 
 def read_groups(tx: Tx, organization_id: int, window: Window, where: Where, by: GroupBy) -> tuple[Group, ...]:
@@ -62,6 +62,5 @@ def read_groups(tx: Tx, organization_id: int, window: Window, where: Where, by: 
     return tuple(groups)
 
 
-def _total(rows: Sequence[GroupSums]) -> GroupSums:
-    names = [item.name for item in fields(GroupSums) if item.name != "value"]
-    return GroupSums("", *(sum(getattr(row, name) for row in rows) for name in names))
+def _total(rows: Sequence[Amounts]) -> Amounts:
+    return Amounts(*(sum(getattr(row, item.name) for row in rows) for item in fields(Amounts)))

@@ -19,35 +19,33 @@ _SUMS = ("runs", "succeeded", "priced_runs", "exact_runs", "cost_nanos", "latenc
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class Amounts:
+    """What a sum of runs holds."""
+
+    runs: int
+    succeeded: int
+    priced_runs: int
+    exact_runs: int
+    cost_nanos: int
+    latency_ms: int  # summed over timed_runs
+    timed_runs: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums(Amounts):
     """One day of one provider's model."""
 
     day: date
     provider: str
     model: str
-    runs: int
-    succeeded: int
-    priced_runs: int
-    exact_runs: int
-    cost_nanos: int
-    latency_ms: int  # summed over timed_runs
-    timed_runs: int
-    tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class GroupSums:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSums(Amounts):
     """A whole period of one team, person, model, …"""
 
     value: str  # a name, or an id in digits; '': none
-    runs: int
-    succeeded: int
-    priced_runs: int
-    exact_runs: int
-    cost_nanos: int
-    latency_ms: int  # summed over timed_runs
-    timed_runs: int
-    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,7 @@ def sums_by_dimension_where(
 
 
 def _group(row: Sequence[Any]) -> GroupSums:
-    return GroupSums(str(row[0] or ""), *map(int, row[1:]))
+    return GroupSums(*map(int, row[1:]), value=str(row[0] or ""))
 
 
 def names_of(tx: Tx, organization_id: int, dimension: str, ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
@@ -187,7 +185,7 @@ def _where(columns: Any, where: Where) -> list[ColumnElement[bool]]:
 
 
 def _sums(row: Sequence[Any], day: date) -> Sums:
-    return Sums(day, row[1], row[2], *map(int, row[3:]))
+    return Sums(*map(int, row[3:]), day=day, provider=row[1], model=row[2])
 
 
 def data_through(tx: Tx, organization_id: int) -> datetime | None:
