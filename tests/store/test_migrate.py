@@ -114,7 +114,7 @@ def test_the_database_fills_in_what_is_not_given(store: Store) -> None:
 def test_the_comparison_sees_a_missing_column(store: Store) -> None:
     upgrade(store)
     with store.write() as tx:
-        tx.exec_driver_sql("ALTER TABLE runs DROP COLUMN branch")
+        tx.exec_driver_sql("ALTER TABLE runs DROP COLUMN tool")
     with store.read() as tx:
         assert compare_metadata(MigrationContext.configure(tx), metadata)
 

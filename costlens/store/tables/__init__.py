@@ -14,6 +14,7 @@ from costlens.store.tables.base import Id, metadata
 from costlens.store.tables.facts import (
     commits,
     identities,
+    link_marks,
     mentions,
     people,
     pull_request_commits,
@@ -44,6 +45,7 @@ __all__ = [
     "commits",
     "identities",
     "link_decisions",
+    "link_marks",
     "links",
     "members",
     "mentions",
