@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, case, delete, insert, or_, select, update
 
 from costlens.store import tables as t
+from costlens.store.chunks import CHUNK, chunks
 from costlens.store.engine import Tx
-from costlens.store.identity import CHUNK
 from costlens.store.upsert import keep_first
 
 Values = dict[str, Any]
+
+_REVERT_WORDS = ("This reverts commit ", "Reverts ")
 
 
 def repository_name(tx: Tx, organization_id: int, repository_id: int) -> str:
@@ -174,26 +177,73 @@ def save_mentions(tx: Tx, organization_id: int, repository_id: int, rows: Sequen
     )
 
 
-def bump_facts(tx: Tx, organization_id: int, repository_id: int, now: Any) -> None:
-    """Says that facts changed, so that the linker looks at every run of the repository again."""
+def is_linked(tx: Tx, organization_id: int, repository_id: int) -> bool:
+    """Whether links were made from facts of the repository, and no pass over all its runs is due."""
+    repository = t.repositories.c
+    row = tx.execute(
+        select(repository.imported_at, repository.facts_version, repository.linked_version).where(
+            repository.organization_id == organization_id, repository.id == repository_id
+        )
+    ).one()
+    return row.imported_at is not None and row.facts_version == row.linked_version
+
+
+def set_imported(tx: Tx, organization_id: int, repository_id: int, now: datetime) -> None:
+    """Notes when facts of the repository last changed."""
+    repository = t.repositories.c
     tx.execute(
         update(t.repositories)
-        .where(t.repositories.c.organization_id == organization_id, t.repositories.c.id == repository_id)
-        .values(facts_version=t.repositories.c.facts_version + 1, imported_at=now)
+        .where(repository.organization_id == organization_id, repository.id == repository_id)
+        .values(imported_at=now)
     )
 
 
-def closed_pulls(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Any]:
-    """What reverts are found in: closed pull requests, oldest first."""
+_PULL_STATE = [
+    t.pull_requests.c[name]
+    for name in (
+        "id",
+        "number",
+        "title",
+        "body",
+        "head_ref",
+        "merge_commit_sha",
+        "merged_at",
+        "closed_at",
+        "outcome",
+        "reverted_at",
+    )
+]
+
+
+def unsettled_pulls(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Row[Any]]:
+    """Pull requests that may be reverts or were reverted, and those whose outcome is not what their state says."""
     pull = t.pull_requests.c
+    spoken = [column.contains(words) for column in (pull.title, pull.body) for words in _REVERT_WORDS]
+    merged, closed = pull.merged_at.is_not(None), pull.closed_at.is_not(None)
+    state = case((merged, "merged"), (closed, "abandoned"), else_="open")
     return tx.execute(
-        select(
-            pull.id, pull.number, pull.title, pull.body, pull.head_ref, pull.merge_commit_sha, pull.merged_at,
-            pull.closed_at, pull.outcome, pull.reverted_at,
+        select(*_PULL_STATE).where(
+            pull.organization_id == organization_id,
+            pull.repository_id == repository_id,
+            or_(pull.outcome != state, pull.head_ref.startswith("revert-"), *spoken),
         )
-        .where(pull.organization_id == organization_id, pull.repository_id == repository_id)
-        .order_by(pull.merged_at.nulls_first(), pull.number)
-    ).all()  # fmt: skip
+    ).all()
+
+
+def pulls_of_targets(
+    tx: Tx, organization_id: int, repository_id: int, numbers: Iterable[int], shas: Iterable[str]
+) -> Sequence[Row[Any]]:
+    """Pull requests by number, or by the first letters of the commit that merged them."""
+    pull = t.pull_requests.c
+    mine = (pull.organization_id == organization_id, pull.repository_id == repository_id)
+    found: list[Row[Any]] = []
+    for chunk in chunks(numbers):
+        found += tx.execute(select(*_PULL_STATE).where(*mine, pull.number.in_(chunk)))
+    for sha in sorted(set(shas)):
+        # As a range, which an index has: every continuation of the letters is below them with a `g`, which is no hex.
+        between = pull.merge_commit_sha.between(sha, f"{sha}g")
+        found += tx.execute(select(*_PULL_STATE).where(*mine, between))
+    return found
 
 
 def revert_messages(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Any]:
@@ -204,7 +254,7 @@ def revert_messages(tx: Tx, organization_id: int, repository_id: int) -> Sequenc
         .where(
             commit.organization_id == organization_id,
             commit.repository_id == repository_id,
-            commit.message.contains("This reverts commit"),
+            commit.message.contains(_REVERT_WORDS[0]),
             commit.id.not_in(select(t.pull_request_commits.c.commit_id)),
         )
         .order_by(commit.committed_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +11,9 @@ from sqlalchemy import Row, bindparam, insert, select, update
 from costlens.domain.linking import split
 from costlens.domain.links import ManualDecision
 from costlens.store import tables as t
+from costlens.store.chunks import CHUNK
 from costlens.store.engine import Tx
-from costlens.store.identity import CHUNK
+from costlens.store.plans import checked
 from costlens.store.upsert import put
 
 LinkRow = Mapping[str, Any]
@@ -56,7 +57,9 @@ def close_links(tx: Tx, organization_id: int, link_ids: Sequence[int], now: date
     for start in range(0, len(link_ids), CHUNK):
         tx.execute(
             update(t.links)
-            .where(t.links.c.organization_id == organization_id, t.links.c.id.in_(link_ids[start : start + CHUNK]))
+            .where(
+                checked(t.links.c.organization_id, organization_id), t.links.c.id.in_(link_ids[start : start + CHUNK])
+            )
             .values(valid_to=now, closed_reason=reason)
         )
 
@@ -88,7 +91,9 @@ def mark_linked(tx: Tx, organization_id: int, run_ids: Sequence[int], now: datet
         chunk = run_ids[start : start + CHUNK]
         tx.execute(
             update(t.runs)
-            .where(t.runs.c.organization_id == organization_id, t.runs.c.id.in_(chunk), t.runs.c.linked_at.is_(None))
+            .where(
+                checked(t.runs.c.organization_id, organization_id), t.runs.c.id.in_(chunk), t.runs.c.linked_at.is_(None)
+            )
             .values(linked_at=now)
         )
 
@@ -118,16 +123,18 @@ def decide(tx: Tx, organization_id: int, decision: ManualDecision, now: datetime
     )
 
 
-def decisions(tx: Tx, organization_id: int, run_ids: Iterable[int] | None = None) -> list[ManualDecision]:
-    """What people decided, of these runs or of all."""
+def decisions(tx: Tx, organization_id: int, run_ids: Sequence[int]) -> list[ManualDecision]:
+    """What people decided of these runs."""
     column = t.link_decisions.c
-    query = select(t.link_decisions).where(column.organization_id == organization_id)
-    if run_ids is not None:
-        query = query.where(column.run_id.in_(list(run_ids)))
-    return [
-        ManualDecision(row.run_id, row.pull_request_id, row.confirmed, row.decided_by)
-        for row in tx.execute(query.order_by(column.run_id, column.pull_request_id))
-    ]
+    found: list[ManualDecision] = []
+    for start in range(0, len(run_ids), CHUNK):
+        rows = tx.execute(
+            select(t.link_decisions)
+            .where(column.organization_id == organization_id, column.run_id.in_(run_ids[start : start + CHUNK]))
+            .order_by(column.run_id, column.pull_request_id)
+        )
+        found += [ManualDecision(row.run_id, row.pull_request_id, row.confirmed, row.decided_by) for row in rows]
+    return found
 
 
 def list_links(

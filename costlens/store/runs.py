@@ -12,8 +12,10 @@ from sqlalchemy import Row, Select, and_, bindparam, func, or_, select, update
 
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
+from costlens.store.chunks import CHUNK
 from costlens.store.engine import Tx
-from costlens.store.identity import CHUNK
+from costlens.store.link_marks import mark_mates
+from costlens.store.plans import checked
 from costlens.store.upsert import insert_many
 
 RunRow = Mapping[str, Any]
@@ -67,7 +69,9 @@ def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]], keys: Sequence[dict[str,
 
 
 def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, Any]) -> None:
-    """Sets these columns of a run."""
+    """Sets these columns of a run. A run that leaves its session, or its place in it, has the rest looked at again."""
+    if values.keys() & {"session_id", "occurred_at", "repository_id"}:
+        mark_mates(tx, organization_id, run_id)
     tx.execute(
         update(t.runs).where(t.runs.c.organization_id == organization_id, t.runs.c.id == run_id).values(**values)
     )
@@ -83,7 +87,7 @@ def get_runs(tx: Tx, organization_id: int, run_ids: Iterable[int], *, lock: bool
     for start in range(0, len(wanted), CHUNK):
         query = (
             select(t.runs)
-            .where(t.runs.c.organization_id == organization_id, t.runs.c.id.in_(wanted[start : start + CHUNK]))
+            .where(checked(t.runs.c.organization_id, organization_id), t.runs.c.id.in_(wanted[start : start + CHUNK]))
             .order_by(t.runs.c.id)
         )
         # SQLite has one writer at a time and no such lock; SQLAlchemy leaves the words out there.
