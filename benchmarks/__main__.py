@@ -15,8 +15,9 @@ DEFAULT = Path(__file__).parents[2] / "shared" / "data" / "linking"
 
 
 def main() -> None:
-    print("\n== ingest", flush=True)
-    subprocess.run((sys.executable, "-m", "benchmarks.ingest"), check=True)
+    for name in ("start", "ingest", "queries", "export", "crash"):
+        print(f"\n== {name}", flush=True)
+        subprocess.run((sys.executable, "-m", f"benchmarks.{name}"), check=True)
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
     if not (folder / "runs.jsonl").exists():
         raise SystemExit(f"No replay data in {folder}: python -m benchmarks DATA_DIR")

@@ -1,8 +1,10 @@
 """Durable runs per second: single runs over 64 connections, batches over 8, each acknowledged after its commit.
 
-    python -m benchmarks.ingest [--seconds 4] [--rounds 2] [--workers 1 2] [--source DIR ...]
+    python -m benchmarks.ingest [--seconds 4] [--rounds 2] [--workers 1 2] [--engine sqlite postgresql]
+                                [--source DIR ...]
 
-Starts a web server of its own on a new SQLite file for each round; client and server share the machine's cores. With
+Starts a web server of its own on a new database for each round (PostgreSQL: the server that the tests start, with its
+disk synchronized as in production); client and server share the machine's cores. With
 several `--source` folders (checkouts of this project) each round measures every one of them, so their figures can be
 compared. After each round the stored runs are counted against the acknowledged ones and `costlens db check` is asked.
 
@@ -15,23 +17,24 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
+import platform
 import random
 import selectors
 import socket
 import sqlite3
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+import psycopg
+
+from benchmarks.instances import ROOT, Instance, answer_of, cpu_seconds, instance, serving
+from tests.databases import ENGINES
+
 LOADS = (("single runs", 1, 64), ("batches of 50", 50, 8), ("batches of 200", 200, 8))
 MARK = b"#request#"
 KEYS = 8
@@ -174,79 +177,39 @@ def in_another_process(*arguments: Any) -> Measured:
     return found
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a process and its living descendants so far (Linux; 0 elsewhere)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + sum(map(cpu_seconds, map(int, children)))
-
-
-def command(source: Path, data: Path, *arguments: str, **settings: str) -> subprocess.Popen[str]:
-    """A `costlens` command of one checkout."""
-    return subprocess.Popen(
-        (sys.executable, "-m", "costlens.cli", *arguments),
-        cwd=source,
-        env={**os.environ, "PYTHONPATH": str(source), "COSTLENS_DATA": str(data), **settings},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-
-
-def answer_of(source: Path, data: Path, *arguments: str) -> str:
-    """What a command prints. Raises SystemExit when it fails."""
-    process = command(source, data, *arguments)
-    text = process.communicate()[0]
-    if process.returncode:
-        raise SystemExit(f"costlens {' '.join(arguments)} failed: {text}")
-    return text
-
-
-@contextmanager
-def serving(source: Path, data: Path, workers: int) -> Iterator[tuple[int, int]]:
-    """`costlens web` of a checkout; its port and process id while it runs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    process = command(source, data, "web", "--port", str(port), COSTLENS_WEB_WORKERS=str(workers))
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        time.sleep(1)  # the last worker is up too
-        yield port, process.pid
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def measure(source: Path, workers: int, seconds: float) -> list[Measured]:
+def measure(source: Path, engine: str, workers: int, seconds: float) -> list[Measured]:
     """One round on a new database: every load, then the proof that nothing acknowledged is missing."""
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder)
-        answer_of(source, data, "db", "upgrade")
-        answer_of(source, data, "organization", "create", "Acme", "--owner", "alice@example.com", "--json")
-        made = (answer_of(source, data, "key", "create", "Acme", "--name", f"{n}", "--json") for n in range(KEYS))
+    with instance(source, engine) as one:
+        answer_of(one, "db", "upgrade")
+        answer_of(one, "organization", "create", "Acme", "--owner", "alice@example.com", "--json")
+        made = (answer_of(one, "key", "create", "Acme", "--name", f"{n}", "--json") for n in range(KEYS))
         keys = [json.loads(text)["apiKey"] for text in made]
-        with serving(source, data, workers) as (port, pid):
+        with serving(one, workers) as (port, pid):
             warm = in_another_process(port, keys, "warm", 50, 8, 0.5)
             found = []
             for name, size, lines in LOADS:
                 before = cpu_seconds(pid)
-                one = in_another_process(port, keys, name, size, lines, seconds)
-                found.append(replace(one, server_seconds=cpu_seconds(pid) - before))
-        acknowledged = warm.acknowledged + sum(one.acknowledged for one in found)
-        with sqlite3.connect(data / "costlens.db") as database:
-            stored = database.execute("SELECT count(*), count(DISTINCT request_id) FROM runs").fetchone()
+                load_found = in_another_process(port, keys, name, size, lines, seconds)
+                found.append(replace(load_found, server_seconds=cpu_seconds(pid) - before))
+        acknowledged = warm.acknowledged + sum(load_found.acknowledged for load_found in found)
+        stored = count(one)
         if stored != (acknowledged, acknowledged):
             raise SystemExit(f"{acknowledged} runs acknowledged, {stored[0]} stored with {stored[1]} ids")
-        answer_of(source, data, "db", "check")
+        answer_of(one, "db", "check")
         return found
+
+
+def count(one: Instance) -> tuple[int, int]:
+    """(runs, request ids) in the database, asked past CostLens."""
+    query = "SELECT count(*), count(DISTINCT request_id) FROM runs"
+    if url := one.settings.get("DATABASE_URL"):
+        with psycopg.connect(url) as server:
+            found = server.execute(query).fetchone()
+    else:
+        with closing(sqlite3.connect(Path(one.settings["COSTLENS_DATA"]) / "costlens.db")) as database:
+            found = database.execute(query).fetchone()
+    assert found is not None
+    return found[0], found[1]
 
 
 def main() -> None:
@@ -254,15 +217,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--engine", nargs="+", choices=ENGINES, default=["sqlite"])
     parser.add_argument("--source", type=Path, nargs="+", default=[ROOT])
     given = parser.parse_args()
-    for workers in given.workers:
+    for engine, workers in product(given.engine, given.workers):
         found: dict[tuple[Path, str], list[Measured]] = {}
         for _ in range(given.rounds):
             for source in given.source:
-                for (name, _size, _lines), one in zip(LOADS, measure(source, workers, given.seconds), strict=True):
-                    found.setdefault((source, name), []).append(one)
-        print(f"\n{workers} web worker{'s' * (workers > 1)}; median of {given.rounds} rounds of {given.seconds:g} s")
+                for load_of, one in zip(LOADS, measure(source, engine, workers, given.seconds), strict=True):
+                    found.setdefault((source, load_of[0]), []).append(one)
+        title = f"{engine}, {workers} web worker{'s' * (workers > 1)}, Python {platform.python_version()}"
+        print(f"\n{title}; median of {given.rounds} rounds of {given.seconds:g} s")
         for (source, name), rounds in sorted(found.items(), key=lambda item: item[0][1]):
             rate = statistics.median(one.rate for one in rounds)
             low, high = min(one.rate for one in rounds), max(one.rate for one in rounds)

@@ -12,22 +12,24 @@ import click
 
 from costlens import __version__
 
-_SERVER = "costlens.commands.server"
 _DATA = "costlens.commands.data"
+_RUNS = "costlens.commands.runs"
 
 # Command → module, function, one line of help (shown without loading the module).
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
-    "up": (_SERVER, "up", "Start everything: queue, web, worker and scheduler."),
+    "up": ("costlens.commands.up", "up", "Start everything: queue, web, worker and scheduler."),
     "demo": ("costlens.commands.demo", "demo", "Load the demo organization through the real pipeline and serve it."),
-    "web": (_SERVER, "web", "Serve the web application and the API."),
-    "worker": (_SERVER, "worker", "Run jobs from the queue."),
-    "scheduler": (_SERVER, "scheduler", "Ask for the periodic jobs."),
-    "db": (_SERVER, "db", "Upgrade or check the database."),
+    "web": ("costlens.commands.web", "web", "Serve the web application and the API."),
+    "worker": ("costlens.commands.worker", "worker", "Run jobs from the queue."),
+    "scheduler": ("costlens.commands.scheduler", "scheduler", "Ask for the periodic jobs."),
+    "db": ("costlens.commands.database", "db", "Upgrade the database, check or rebuild its sums."),
     "organization": (_DATA, "organization", "Create or change an organization."),
     "sign-in-link": (_DATA, "sign_in_link", "Print a link that signs an account in, once."),
     "key": (_DATA, "key", "Create or revoke an API key."),
     "github": (_DATA, "github", "Import GitHub's facts from snapshot files or a local clone."),
     "link": (_DATA, "link", "Link runs to pull requests now."),
+    "reprice": (_RUNS, "reprice", "Price stored runs anew; a dry run unless told otherwise."),
+    "reclassify": (_RUNS, "reclassify", "Mark runs as not code, or as code again."),
     "report": ("costlens.commands.report", "report", "Print a report of a running server."),
 }
 

@@ -57,9 +57,9 @@ class Settings:
 
     @property
     def queue_socket(self) -> Path:
-        """Where the embedded Valkey listens; a socket path over 100 characters stops it."""
+        """Where the embedded Valkey listens; a socket path over 100 bytes stops it."""
         path = self.data / "queue.sock"
-        if len(str(path)) <= 100:
+        if len(os.fsencode(path)) <= 100:
             return path
         return Path(f"/tmp/costlens-{os.getuid()}") / f"{_digest(str(self.data))}.sock"
 

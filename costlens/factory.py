@@ -18,8 +18,8 @@ from costlens.web.context import Context
 from costlens.web.templating import set_up_templates
 from costlens.web.ui import accounts, pages
 
-# Beside the package in a checkout, inside it in a wheel.
-_TEMPLATES = (Path(__file__).parents[1] / "templates", Path(__file__).parent / "_data" / "templates")
+# Inside the package in a wheel, beside it in a checkout.
+_TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -1,12 +1,15 @@
 """`costlens up`: queue, web, worker and scheduler as one group that starts and stops together.
 
 The queue starts first and stops last. A child that ends by itself is started again; when this process ends in any
-way, the children end too (Linux tells them, see `end_with_parent`).
+way, the children end too (Linux tells them, see `end_with_parent`). It only watches, so it loads nothing of the server:
+what needs the database is done by a command in a process of its own.
 """
 
 from __future__ import annotations
 
 import ctypes
+import http.client
+import json
 import os
 import signal
 import socket
@@ -16,11 +19,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO
-
-import httpx
-from redis import Redis
-from redis.exceptions import RedisError
+from functools import partial
+from typing import IO, Any
 
 from costlens.config import Settings, SettingsError
 
@@ -30,7 +30,9 @@ if sys.platform != "win32":
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
 RESTART_PAUSES = (0.5, 1, 2, 5, 15)
-STEADY_SECONDS = 60.0  # a child that ran this long is not in a crash loop
+STEADY_SECONDS = 10.0  # a child that ran this long is not in a crash loop
+LINUX = sys.platform == "linux"
+COSTLENS = (sys.executable, "-m", "costlens.cli")
 _PR_SET_PDEATHSIG = 1
 
 Say = Callable[[str], None]
@@ -42,10 +44,15 @@ class Child:
 
     name: str
     command: Sequence[str]
+    orphaned: signal.Signals = signal.SIGKILL  # what it gets when this process was killed
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restarts: int = 0
     again_at: float | None = None  # None: not waiting for a restart
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
 
 @dataclass(slots=True)
@@ -59,24 +66,32 @@ class Group:
     environment: Mapping[str, str]
     children: list[Child] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
-    claimed: IO[str] | None = None  # open as long as this group has its data folder for itself
+    claims: Sequence[IO[str]] = ()  # open as long as this group has its data folder for itself
+    set_up_url: str | None = None  # None: there is an owner
 
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
     def start(self) -> None:
-        """Starts everything and returns when the web answers. Raises SettingsError when it cannot."""
+        """Starts everything and returns when runs can be stored, or `stopping` is set. Raises SettingsError."""
+        self.claims = claim(self.settings)
         check_port(self.host, self.port)
-        self.claimed = claim(self.settings)
         if self.settings.redis_url is None:
-            self._add("queue", queue_command(self.settings))
-        self._wait("the queue", self._queue_answers)
-        python = (sys.executable, "-m", "costlens.cli")
-        self._add("web", (*python, "web", "--host", self.host, "--port", str(self.port)))
-        self._add("worker", (*python, "worker"))
-        self._add("scheduler", (*python, "scheduler"))
-        self._wait("the web server", self._web_answers)
+            # Asked to end, it writes what it holds to the disk.
+            self._add("queue", queue_command(self.settings), signal.SIGTERM)
+        self._prepare()
+        if self.settings.redis_url is None:
+            self._wait("the queue", self._queue_answers)
+        # Asked to end, it answers the requests that it has begun.
+        self._add("web", (*COSTLENS, "web", "--host", self.host, "--port", str(self.port)), signal.SIGTERM)
+        # Runs can be stored from here on; what links them loads when it no longer stands in the way of that.
+        self._wait("the web server", lambda: self._ready() is not None)
+        # A job that is cut off is done again.
+        self._add("worker", (*COSTLENS, "worker"))
+        self._add("scheduler", (*COSTLENS, "scheduler"))
+        if self.settings.redis_url is not None and (found := self._ready()) and not found["checks"]["queue"]:
+            self.say("The queue at REDIS_URL does not answer: runs are stored, and linked when it does")
 
     def run(self) -> None:
         """Watches the children until `stopping` is set, then stops them."""
@@ -93,23 +108,43 @@ class Group:
         _end([child for child in self.children if child.name != "queue"])
         _end([child for child in self.children if child.name == "queue"])
         self.children.clear()
-        if self.claimed is not None:
-            self.claimed.close()
+        for file in self.claims:
+            file.close()
 
-    def _add(self, name: str, command: Sequence[str]) -> None:
-        child = Child(name, command)
+    def _prepare(self) -> None:
+        """Brings the database to the newest revision and asks whether there is an owner."""
+        child = Child("upgrade", (*COSTLENS, "db", "upgrade", "--json"))
+        process = self._popen(child, subprocess.PIPE)
+        output, errors = (text.decode().strip() for text in process.communicate())
+        if process.returncode:
+            self.stop()
+            raise SettingsError(errors.removeprefix("Error: ") or f"costlens db upgrade: exit {process.returncode}")
+        if errors:
+            self.say(errors)
+        self.set_up_url = json.loads(output)["setUpUrl"]
+
+    def _add(self, name: str, command: Sequence[str], orphaned: signal.Signals = signal.SIGKILL) -> None:
+        if self.stopping.is_set():
+            return
+        child = Child(name, command, orphaned)
         self.children.append(child)
         self._spawn(child)
 
     def _spawn(self, child: Child) -> None:
-        child.process = subprocess.Popen(
+        child.process = self._popen(child)
+        child.started, child.again_at = time.monotonic(), None
+
+    def _popen(self, child: Child, output: int | None = None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             child.command,
             env=dict(self.environment),
             stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             start_new_session=True,  # Ctrl-C reaches this process alone, which stops the others in order
-            preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one call into libc
+            preexec_fn=partial(end_with_parent, os.getpid(), child.orphaned) if LINUX else None,  # noqa: PLW1509
+            pass_fds=() if sys.platform == "win32" else [file.fileno() for file in self.claims[1:]],
         )
-        child.started, child.again_at = time.monotonic(), None
 
     def _watch(self, child: Child) -> None:
         now = time.monotonic()
@@ -117,7 +152,7 @@ class Group:
             if now >= child.again_at:
                 self._spawn(child)
             return
-        if child.process is None or child.process.poll() is None:
+        if child.process is None or child.running:
             return
         if now - child.started > STEADY_SECONDS:
             child.restarts = 0
@@ -128,26 +163,36 @@ class Group:
 
     def _wait(self, what: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not ready():
-            dead = next((c for c in self.children if c.process is not None and c.process.poll() is not None), None)
-            if dead is not None or time.monotonic() > deadline or self.stopping.is_set():
+        while not self.stopping.is_set() and not ready():
+            dead = next((child for child in self.children if not child.running), None)
+            if dead is not None or time.monotonic() > deadline:
                 self.stop()
                 reason = f"{dead.name} ended at once" if dead else f"no answer within {START_SECONDS:g} s"
                 raise SettingsError(f"{what} did not start: {reason}; its messages are above")
-            time.sleep(0.03)
+            time.sleep(0.02)
 
     def _queue_answers(self) -> bool:
+        """The answer to PING; a queue that still reads its file refuses."""
         try:
-            with Redis.from_url(self.settings.queue_url, socket_connect_timeout=1) as redis:
-                return bool(redis.ping())
-        except RedisError:
+            with socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(1)
+                line.connect(str(self.settings.queue_socket))
+                line.sendall(b"PING\r\n")
+                return line.recv(16).startswith(b"+PONG")
+        except OSError:
             return False
 
-    def _web_answers(self) -> bool:
+    def _ready(self) -> dict[str, Any] | None:
+        """What /readyz says when runs can be stored, else None."""
+        line = http.client.HTTPConnection(self.host, self.port, timeout=5)
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=1, trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
+            line.request("GET", "/readyz")
+            answer = line.getresponse()
+            return dict(json.loads(answer.read())) if answer.status == 200 else None
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            line.close()
 
 
 def queue_command(settings: Settings) -> tuple[str, ...]:
@@ -162,6 +207,9 @@ def queue_command(settings: Settings) -> tuple[str, ...]:
     folder.mkdir(exist_ok=True)
     socket_path = settings.queue_socket
     socket_path.parent.mkdir(mode=0o700, exist_ok=True)
+    # A path too long for a socket leads to a folder that anybody may have made before; who owns it owns the jobs.
+    if socket_path.parent != settings.data and socket_path.parent.lstat().st_uid != os.getuid():
+        raise SettingsError(f"{socket_path.parent} belongs to another user; choose a --data with a shorter path")
     socket_path.unlink(missing_ok=True)
     options = {
         "port": "0",
@@ -178,20 +226,36 @@ def queue_command(settings: Settings) -> tuple[str, ...]:
     return (str(binary), *(part for name, value in options.items() for part in (f"--{name}", value)))
 
 
-def claim(settings: Settings) -> IO[str]:
-    """Keeps a second group out of the data folder, whose queue it would take over, while the answered file is open.
+def claim(settings: Settings) -> tuple[IO[str], IO[str]]:
+    """Keeps a second group out of the data folder, whose queue it would take over, while the answered files are open.
 
-    The lock ends with this process, however it ends. Raises SettingsError.
+    The first is this process's alone. The children hold the second too: when this process was killed, the next group
+    waits for the last of them. Raises SettingsError.
     """
-    file = (settings.data / "up.lock").open("w")
+    ours, childrens = (settings.data / "up.lock").open("w"), (settings.data / "children.lock").open("w")
+    deadline = time.monotonic() + STOP_SECONDS
+    try:
+        if not _locked(ours):
+            raise SettingsError(f"Another `costlens up` works in {settings.data}; stop it, or choose another --data")
+        while not _locked(childrens):
+            if time.monotonic() > deadline:
+                raise SettingsError(f"Processes of an earlier `costlens up` still work in {settings.data}; end them")
+            time.sleep(0.05)
+    except SettingsError:
+        ours.close()
+        childrens.close()
+        raise
+    return ours, childrens
+
+
+def _locked(file: IO[str]) -> bool:
+    """Takes the lock, which ends when every process that has the file from here has closed it or ended."""
     if sys.platform != "win32":
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.close()
-            text = f"Another `costlens up` works in {settings.data}; stop it, or choose another --data"
-            raise SettingsError(text) from error
-    return file
+        except OSError:
+            return False
+    return True
 
 
 def check_port(host: str, port: int) -> None:
@@ -205,15 +269,31 @@ def check_port(host: str, port: int) -> None:
             raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
 
 
-def end_with_parent() -> None:
-    """Asks Linux to send this process SIGTERM when its parent ends, however it ends; does nothing elsewhere."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
+    """Asks Linux to send this process a signal when its parent ends, however it ends; does nothing elsewhere.
+
+    `parent` is the parent's id as the parent knew it: if it has ended already, nobody would send the signal.
+    """
+    if LINUX:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_forks_with_parent() -> None:
+    """From now on every process that this one forks, and that those fork, ends with the one that forked it."""
+    parent = os.getpid()
+
+    def remember() -> None:
+        nonlocal parent
+        parent = os.getpid()
+
+    os.register_at_fork(before=remember, after_in_child=lambda: end_with_parent(parent))
 
 
 def _end(children: Sequence[Child]) -> None:
     """Asks the children to end, waits, and ends those that do not."""
-    running = [child.process for child in children if child.process is not None and child.process.poll() is None]
+    running = [child.process for child in children if child.process is not None and child.running]
     for process in running:
         process.terminate()
     deadline = time.monotonic() + STOP_SECONDS

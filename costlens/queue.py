@@ -8,15 +8,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, Retry
+from rq import Queue, Retry, worker_registration
 from rq.exceptions import DuplicateJobError
+from rq.utils import as_text, now, utcparse
 
+from costlens.domain.errors import Unavailable
+
+QUEUE = "default"  # its name
+CONNECT_SECONDS = 20
+AWAY_SECONDS = 5  # how long a queue that is away is left alone
+HEARTBEAT_SECONDS = 10  # how often a worker shows that it lives
+ALIVE_SECONDS = 3 * HEARTBEAT_SECONDS
 LINK_DELAY = timedelta(seconds=1)  # runs that come in meanwhile are linked by the same job
 JOB_SECONDS = 900
+
+# A job is there once by its id; what is done leaves nothing behind, what failed is kept to be looked at.
+_KEPT: dict[str, Any] = {"unique": True, "result_ttl": 0, "failure_ttl": 7 * 86_400}
 
 _log = logging.getLogger(__name__)
 
@@ -40,45 +53,78 @@ class JobQueue:
         key, second = (organization_id, repository_id), int(time.time())
         if self._asked.get(key) == second:
             return True
-        name = f"link-{organization_id}-{repository_id}-{second}"
-        asked = self._enqueue("workers.linking.link_repository", organization_id, repository_id, job_id=name)
+        asked = self._ask(
+            lambda queue: queue.enqueue_in(
+                LINK_DELAY,
+                "workers.linking.link_repository",
+                organization_id,
+                repository_id,
+                job_id=f"link-{organization_id}-{repository_id}-{second}",
+                job_timeout=JOB_SECONDS,
+                retry=Retry(max=3, interval=[5, 30, 120]),
+                **_KEPT,
+            )
+        )
         if asked:
             self._asked[key] = second
         return asked
 
-    def _enqueue(self, name: str, *args: object, job_id: str) -> bool:
+    def run_once(self, name: str, span: int, *, seconds: int, ttl: int) -> bool:
+        """Asks for a job that runs once in this span of time, whoever asks for it.
+
+        It may take `seconds`, and is forgotten when no worker was free for `ttl` seconds. False: the queue is away.
+        """
+        job_id = f"{name.replace('.', '-')}-{span}"
+        return self._ask(lambda queue: queue.enqueue(name, job_id=job_id, job_timeout=seconds, ttl=ttl, **_KEPT))
+
+    def _ask(self, enqueue: Callable[[Queue], object]) -> bool:
         if time.monotonic() < self._away_until:
             return False
         try:
-            self._open().enqueue_in(
-                LINK_DELAY,
-                name,
-                *args,
-                job_id=job_id,
-                unique=True,
-                job_timeout=JOB_SECONDS,
-                result_ttl=0,
-                failure_ttl=7 * 86_400,
-                retry=Retry(max=3, interval=[5, 30, 120]),
-            )
+            enqueue(self._open())
         except DuplicateJobError:
-            return True  # waiting already: it will see these runs too
+            pass  # waiting already: it will see these runs too
         except RedisError as error:
-            self._away_until = time.monotonic() + 5
-            _log.warning("queue away, the sweeper will catch up: %s", error)
+            if not self._away_until:  # once, not every few seconds as long as it is away
+                _log.warning("queue away, the sweeper will catch up: %s", error)
+            self._away_until = time.monotonic() + AWAY_SECONDS
             return False
+        self._away_until = 0.0
         return True
 
-    def ping(self) -> bool:
-        """Whether the queue answers."""
+    def workers(self) -> int | None:
+        """How many workers have shown lately that they live. None: the queue is away."""
         try:
-            return bool(self._open().connection.ping())
+            connection = self._open().connection
+            beats = (
+                connection.hget(key, "last_heartbeat") for key in worker_registration.get_keys(connection=connection)
+            )
+            return sum(_is_alive(beat) for beat in beats)
         except RedisError:
-            return False
+            return None
 
     def _open(self) -> Queue:
         with self._lock:
             if self._queue is None:
                 connection = Redis.from_url(self._url, socket_timeout=2, socket_connect_timeout=1)
-                self._queue = Queue("default", connection=connection)
+                self._queue = Queue(QUEUE, connection=connection)
             return self._queue
+
+
+def _is_alive(beat: bytes | str | None) -> bool:
+    return beat is not None and now() - utcparse(as_text(beat)) < timedelta(seconds=ALIVE_SECONDS)
+
+
+def connect(url: str) -> Redis:
+    """A connection for a process that can do nothing without the queue, and waits for it. Raises Unavailable."""
+    connection = Redis.from_url(url)
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            connection.ping()
+        except RedisError as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"The queue does not answer: {error}", retry_after=CONNECT_SECONDS) from error
+            time.sleep(0.1)
+        else:
+            return connection

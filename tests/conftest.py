@@ -4,7 +4,6 @@ another organization.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,30 +19,33 @@ from costlens.services.keys import create_key
 from costlens.services.organizations import create_organization, ensure_user
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store
-from costlens.store.migrate import upgrade
 from costlens.store.organizations import Organization
+from tests.databases import ENGINES, database_setting, database_url
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with all tables and no rows, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "costlens.db"
-    store = Store(f"sqlite:///{path}")
-    upgrade(store)
-    store.close()  # the last connection to close empties the write-ahead log into the file
-    return path
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Every test that asks for a database, or for what stands on one, runs on both engines."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def database(engine: str) -> Iterator[dict[str, str]]:
+    """The setting that puts what processes store into a database of the module's own."""
+    with database_setting(engine) as setting:
+        yield setting
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Settings whose data is a folder of this test; no queue listens there."""
-    return load_settings({"COSTLENS_DATA": str(tmp_path / "data")})
+def settings(engine: str, tmp_path: Path) -> Iterator[Settings]:
+    """Settings with a migrated, empty database and a data folder of this test; no queue listens there."""
+    with database_url(engine) as url:
+        yield load_settings({"COSTLENS_DATA": str(tmp_path / "data"), "DATABASE_URL": url})
 
 
 @pytest.fixture
-def store(migrated: Path, settings: Settings) -> Iterator[Store]:
-    """A migrated, empty SQLite store; the process-wide caches start empty with it."""
-    shutil.copy(migrated, settings.data / "costlens.db")
+def store(settings: Settings) -> Iterator[Store]:
+    """The store of `settings`; the process-wide caches start empty with it."""
     usage._shares.clear()
     ingest._touched.clear()
     keys._trusted.forget()
@@ -54,7 +56,7 @@ def store(migrated: Path, settings: Settings) -> Iterator[Store]:
 
 @pytest.fixture
 def app(store: Store, settings: Settings) -> Iterator[Flask]:
-    """The whole application on `store`'s file."""
+    """The whole application on `store`'s database."""
     made = create_app(settings)
     yield made
     made.extensions["costlens"].store.close()

@@ -29,6 +29,7 @@ import psycopg
 
 from costlens.store.engine import Store
 from costlens.store.migrate import upgrade
+from costlens.store.tables import metadata
 
 START_SECONDS = 60
 _PR_SET_PDEATHSIG = 1
@@ -36,6 +37,8 @@ _PR_SET_PDEATHSIG = 1
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=60")
 
 _numbers = itertools.count()
+# A new database costs ten times what emptying a used one does, so used ones wait here for the next test.
+_emptied: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +58,54 @@ class Server:
 
 @contextmanager
 def postgres_database(*, migrated: bool = True) -> Iterator[str]:
-    """The address of a new database with all tables and no rows, or with nothing; it is removed afterwards."""
+    """The address of a database with all tables and no rows, or with nothing; what a test leaves in it is removed."""
     running = server()
-    name = f"test_{next(_numbers)}"
-    running.run(f"CREATE DATABASE {name} TEMPLATE {_template() if migrated else 'template0'}")
+    if migrated and _emptied:
+        name = _emptied.pop()
+    else:
+        name = f"test_{next(_numbers)}"
+        running.run(f"CREATE DATABASE {name} TEMPLATE {_template()[0] if migrated else 'template0'}")
     try:
         yield running.url(name)
     finally:
-        running.run(f"DROP DATABASE {name} WITH (FORCE)")
+        if migrated and _empty(name):
+            _emptied.append(name)
+        else:
+            running.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+# A test that made a trigger, a table or statistics, or that filled many pages, changes one of these.
+_SHAPE = """
+    SELECT (SELECT count(*) FROM pg_class), (SELECT count(*) FROM pg_attribute WHERE NOT attisdropped),
+           (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_proc), (SELECT count(*) FROM pg_statistic),
+           pg_database_size(current_database()) > 16000000
+"""
+
+
+def _empty(name: str) -> bool:
+    """Removes all rows and starts ids at 1 again; False: the database is not what it was, and stays as it is."""
+    with psycopg.connect(server().url(name), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        if connection.execute(_SHAPE).fetchone() != _template()[1]:
+            return False
+        connection.execute("SET session_replication_role = replica")  # keys need no order when all rows go
+        connection.execute("".join(f"DELETE FROM {table};" for table in metadata.tables).encode())
+        connection.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")
+        return True
 
 
 @functools.cache
-def _template() -> str:
-    """A migrated database, to be copied."""
+def _template() -> tuple[str, Any]:
+    """A migrated database, to be copied, and its shape."""
     server().run("CREATE DATABASE migrated TEMPLATE template0")
     store = Store(server().url("migrated"))
     upgrade(store)
     store.close()  # a database with connections cannot be copied
-    return "migrated"
+    with psycopg.connect(server().url("migrated")) as connection:
+        return "migrated", connection.execute(_SHAPE).fetchone()
 
 
 @functools.cache

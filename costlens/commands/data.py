@@ -13,7 +13,8 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from costlens.config import PLANS, Settings, load_settings
+from costlens.commands.database import open_store, rebuild_sums
+from costlens.config import PLANS
 from costlens.domain.errors import NotFound
 from costlens.github.clone import read_clone
 from costlens.github.snapshot import read_snapshot
@@ -22,20 +23,11 @@ from costlens.services import keys, linking, organizations, sync
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store
 from costlens.store.identity import repositories_of
-from costlens.store.migrate import upgrade
 from costlens.store.organizations import Organization
 
 CLONE_DAYS = 180  # how far back a clone is read unless told otherwise
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def open_store() -> tuple[Settings, Store]:
-    """Settings and the upgraded database of a command that works on data. Raises SettingsError, Unavailable."""
-    settings = load_settings()
-    store = Store(settings.database_url)
-    upgrade(store)
-    return settings, store
 
 
 def _print(body: dict[str, Any], as_json: bool) -> None:
@@ -101,7 +93,7 @@ def create(name: str, owner: str, plan: str | None, timezone: str, as_json: bool
 @organization.command(name="set")
 @click.argument("name")
 @click.option("--hourly-cost", help="Loaded cost of an engineer's hour in dollars, for the break-even.")
-@click.option("--timezone", help="Zone in which its days are cut; only before the first run.")
+@click.option("--timezone", help="Zone in which its days are cut; cuts them anew, which takes a while.")
 @click.option("--plan", type=click.Choice(list(PLANS)))
 @json_option
 def set_(name: str, hourly_cost: str | None, timezone: str | None, plan: str | None, as_json: bool) -> None:
@@ -116,7 +108,10 @@ def set_(name: str, hourly_cost: str | None, timezone: str | None, plan: str | N
         changes["plan"] = plan
     if not changes:
         raise click.UsageError("Nothing to set: give --hourly-cost, --timezone or --plan")
+    before = find_organization(store, name)
     changed = organizations.set_organization(store, name, changes)
+    if changed.timezone != before.timezone:
+        rebuild_sums(store, changed)
     hourly = changed.hourly_cost_cents
     body = {
         "organization": changed.slug,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from costlens.commands.report import roi_table
-from costlens.commands.server import data_option, host_option, port_option, settings_for, start_group
+from costlens.commands.up import data_option, host_option, port_option, settings_for, start_group
 from costlens.config import Settings
 from costlens.demo import Demo, generate
 from costlens.domain.errors import CostLensError, Unavailable

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from costlens.domain.errors import InvalidInput
 
@@ -20,6 +21,7 @@ _OWNER_NAME = re.compile(r"^(?:(?!\.{1,2}/)[\w.-]+/)+(?!\.{1,2}$)[\w.-]+$")  # n
 _NOREPLY = re.compile(r"^(?:(\d+)\+)?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\[bot\])?)@users\.noreply\.[a-z0-9.-]+$")
 
 
+@lru_cache(maxsize=4096)  # a few repositories see most runs
 def repository_name(text: str) -> str:
     """`owner/name` of a name or of any remote URL. Raises InvalidInput (field `repo`)."""
     name = _REMOTE.sub("", text.strip()).strip("/").removesuffix(".git")
@@ -28,9 +30,11 @@ def repository_name(text: str) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    kind: str  # login, email, github_id
+IDENTITY_KINDS = ("login", "email", "github_id")
+
+
+class Identity(NamedTuple):
+    kind: str  # one of IDENTITY_KINDS
     value: str  # lower case
 
 
@@ -53,6 +57,7 @@ def identities_of(
     return tuple(dict.fromkeys(identity for identity in found if identity.value))
 
 
+@lru_cache(maxsize=4096)  # a few people make most runs
 def actor_identities(actor: str) -> tuple[Identity, ...]:
     """An actor is a login or an e-mail address."""
     return identities_of(email=actor) if "@" in actor.strip()[1:] else identities_of(login=actor.strip().lstrip("@"))

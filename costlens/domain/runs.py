@@ -17,6 +17,7 @@ FUTURE_TOLERANCE = timedelta(hours=1)
 NOT_CODE_ENVIRONMENTS = frozenset({"production", "staging"})
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: sorts like the number, no i, l, o, u
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _EPOCH_MILLIS = 1_704_067_200_000  # 2024-01-01: 41 bits of milliseconds last until 2093
 
@@ -51,8 +52,8 @@ class RunIds:
 
 def show_id(prefix: str, number: int) -> str:
     """`run_01h…`: 13 letters that sort like the number."""
-    letters = [_ALPHABET[number >> shift & 31] for shift in range(60, -1, -5)]
-    return f"{prefix}_{''.join(letters)}"
+    pairs = [_PAIRS[number >> shift & 1023] for shift in range(50, -1, -10)]
+    return f"{prefix}_{_ALPHABET[number >> 60]}{''.join(pairs)}"
 
 
 def read_id(prefix: str, text: str) -> int | None:

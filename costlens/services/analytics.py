@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from costlens.domain.errors import InvalidInput
 from costlens.domain.periods import day_start
 from costlens.domain.roi import Window
+from costlens.services.groups import Group, GroupBy, read_groups
 from costlens.store import analytics
-from costlens.store.analytics import Sums, Where
+from costlens.store.analytics import Amounts, GroupSums, Sums, Where
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
 
@@ -30,9 +31,15 @@ class Totals:
     timed_runs: int = 0
     tokens: int = 0
 
-    def add(self, row: Sums) -> None:
-        for item in fields(self):
-            setattr(self, item.name, getattr(self, item.name) + getattr(row, item.name))
+    def add(self, row: Amounts) -> None:
+        self.runs += row.runs
+        self.succeeded += row.succeeded
+        self.priced_runs += row.priced_runs
+        self.exact_runs += row.exact_runs
+        self.cost_nanos += row.cost_nanos
+        self.latency_ms += row.latency_ms
+        self.timed_runs += row.timed_runs
+        self.tokens += row.tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,42 +51,55 @@ class Overview:
     providers: dict[str, Totals]  # dearest first
     data_through: datetime | None  # None: no runs at all
     linked: float | None  # counted ÷ code cost, 0 to 1. None: no code cost
+    groups: tuple[Group, ...] | None  # None: not asked for
 
 
-def overview(store: Store, organization: Organization, window: Window, where: Where | None = None) -> Overview:
-    """Sums of a window in any time zone; with a team, repository or prompt only in the organization's own.
+def overview(
+    store: Store,
+    organization: Organization,
+    window: Window,
+    where: Where | None = None,
+    *,
+    group_by: GroupBy | None = None,
+) -> Overview:
+    """Sums of a window in any time zone; with a team, repository, prompt or groups only in the organization's own.
 
     Raises InvalidInput on `timezone` otherwise: the rollup that knows those keeps whole days of that zone.
     """
     narrow = where or Where()
     own_days = (narrow.team_id, narrow.repository_id, narrow.prompt_id) != (None, None, None)
-    if own_days and window.timezone != organization.timezone:
+    if (own_days or group_by) and window.timezone != organization.timezone:
         raise InvalidInput(
-            f"With team, repo or promptId the time zone must be the organization's, {organization.timezone}",
+            f"With team, repo, promptId or groupBy the time zone must be the organization's, {organization.timezone}",
             field="timezone",
         )
+    models: list[GroupSums] | None = None  # None: the rows tell
     with store.read() as tx:
-        if own_days:
+        if narrow == Where() and window.timezone == organization.timezone:
+            rows = analytics.sums_of_providers(tx, organization.id, window.start, window.end)
+            models = analytics.sums_by_dimension(tx, organization.id, "model", window.start, window.end)
+        elif own_days:
             rows = analytics.sums_of_days(tx, organization.id, window.start, window.end, narrow)
         else:
             rows = analytics.sums_of_quarters(tx, organization.id, spans(window), narrow)
         through = analytics.data_through(tx, organization.id)
         counted, code = analytics.linked_cost(tx, organization.id, window.start, window.end, narrow)
-    return _fold(window, rows, through, counted / code if code else None)
-
-
-def _fold(window: Window, rows: Iterable[Sums], through: datetime | None, linked: float | None) -> Overview:
+        groups = read_groups(tx, organization.id, window, narrow, group_by) if group_by else None
     total = Totals()
     days = {window.start + timedelta(days=n): Totals() for n in range(window.days)}
-    models: dict[str, Totals] = defaultdict(Totals)
-    providers: dict[str, Totals] = defaultdict(Totals)
     for row in rows:
-        for totals in (total, days[row.day], models[row.model], providers[row.provider]):
-            totals.add(row)
-    return Overview(window, total, days, _dearest(models), _dearest(providers), through, linked)
+        total.add(row)
+        days[row.day].add(row)
+    by_model = _dearest(rows, "model") if models is None else _dearest(models, "value")
+    by_provider = _dearest(rows, "provider")
+    return Overview(window, total, days, by_model, by_provider, through, counted / code if code else None, groups)
 
 
-def _dearest(groups: dict[str, Totals]) -> dict[str, Totals]:
+def _dearest(rows: Iterable[Sums | GroupSums], name: str) -> dict[str, Totals]:
+    """Sums by what the rows call so."""
+    groups: dict[str, Totals] = defaultdict(Totals)
+    for row in rows:
+        groups[getattr(row, name)].add(row)
     return dict(sorted(groups.items(), key=lambda item: (-item[1].cost_nanos, item[0])))
 
 

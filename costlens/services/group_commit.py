@@ -70,6 +70,16 @@ class GroupCommit(Generic[Work, Answer]):
         self._line: deque[_Place[Work, Answer]] = deque()
         self._waiting = 0  # weight of the line
         self._led = False
+        self._idle = threading.Event()
+        self._idle.set()
+
+    def give_way(self, seconds: float = 1.0) -> None:
+        """Waits while a group is recorded.
+
+        All threads share one interpreter: whoever starts work of its own now slows the one that has the database's
+        writer, for which other processes wait.
+        """
+        self._idle.wait(seconds)
 
     def submit(self, store: Store, work: Work, weight: int = 1) -> Answer:
         """The answer to this work, after the commit. Raises what `record` raises for it alone, or Unavailable."""
@@ -99,7 +109,11 @@ class GroupCommit(Generic[Work, Answer]):
             # Closed as late as possible: whoever came while this waited for the writer is still taken along.
             if not group:
                 group.extend(self._close())
-            return self._record(tx, [place.work for place in group])
+            self._idle.clear()
+            try:
+                return self._record(tx, [place.work for place in group])
+            finally:
+                self._idle.set()
 
         try:
             answers = store.transact(work)

@@ -11,22 +11,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from costlens.domain.errors import Conflict, CostLensError, InvalidInput
+from costlens.domain.errors import Conflict, CostLensError
 from costlens.domain.merging import AUTHORITY, merge_runs
 from costlens.domain.names import actor_identities
-from costlens.domain.pricing import Override, Price, price_run
-from costlens.domain.runs import FUTURE_TOLERANCE, RunIds, RunInput, content_hash, is_code, prompt_version
+from costlens.domain.runs import RunIds, RunInput
 from costlens.services.group_commit import GroupCommit
+from costlens.services.money import money_of, own_prices
+from costlens.services.run_rows import PreparedRun, prepare
 from costlens.store import links as link_store
 from costlens.store.engine import Store, Tx
 from costlens.store.identity import member_people, person_ids, person_teams, repository_ids, repository_teams
-from costlens.store.organizations import KeyRow, price_overrides, touch_key
+from costlens.store.organizations import KeyRow, touch_key
 from costlens.store.rollups import Change
-from costlens.store.runs import Key, StoredKey, change_run, find_keys, get_runs, insert_runs, usage_of
-from costlens.store.tables import USAGE_COLUMNS
+from costlens.store.runs import Key, StoredKey, change_run, find_keys, get_runs, insert_runs
 from costlens.store.types import to_millis
 
-OLDEST = datetime(2015, 1, 1, tzinfo=UTC)
 TOUCH_EVERY = timedelta(minutes=1)
 
 _ids = RunIds()
@@ -55,12 +54,8 @@ class _Call:
     """One call of `ingest`."""
 
     key: KeyRow
-    items: Sequence[RunInput | CostLensError]
+    items: Sequence[PreparedRun | CostLensError]
     at: datetime
-
-    @property
-    def runs(self) -> list[RunInput]:
-        return [item for item in self.items if isinstance(item, RunInput)]
 
 
 _groups: WeakKeyDictionary[Store, GroupCommit[_Call, Ingested]] = WeakKeyDictionary()
@@ -74,11 +69,18 @@ def ingest(
     Returns after the commit. Raises Unavailable when nothing could be stored.
     """
     at = now or datetime.now(UTC)
-    checked = [item if isinstance(item, CostLensError) else _check_time(item, at) for item in items]
-    group = _groups.get(store)
-    if group is None:
-        group = _groups.setdefault(store, GroupCommit(_record))
-    return group.submit(store, _Call(key, checked, at), len(checked))
+    prepared = [item if isinstance(item, CostLensError) else prepare(item, key, at) for item in items]
+    return _group(store).submit(store, _Call(key, prepared, at), len(prepared))
+
+
+def give_way(store: Store) -> None:
+    """To be called before a call's work begins: waits while the runs of others are recorded."""
+    _group(store).give_way()
+
+
+def _group(store: Store) -> GroupCommit[_Call, Ingested]:
+    found = _groups.get(store)
+    return _groups.setdefault(store, GroupCommit(_record)) if found is None else found
 
 
 def _record(tx: Tx, calls: Sequence[_Call]) -> list[Ingested]:
@@ -92,14 +94,6 @@ def _record(tx: Tx, calls: Sequence[_Call]) -> list[Ingested]:
     return [done[id(call)] for call in calls]
 
 
-def _check_time(item: RunInput, now: datetime) -> RunInput | CostLensError:
-    if item.occurred_at > now + FUTURE_TOLERANCE:
-        return InvalidInput("timestamp is more than an hour in the future", field="timestamp")
-    if item.occurred_at < OLDEST:
-        return InvalidInput("timestamp is before 2015", field="timestamp")
-    return item
-
-
 class _Batch:
     """One organization's calls in a transaction: what was looked up for all at once, and what is to be written."""
 
@@ -109,26 +103,27 @@ class _Batch:
         self.organization_id = organization.id
         self.change = Change(organization.id, organization.timezone)
         self.rows: dict[int, dict[str, Any]] = {}  # new runs
-        self.key_rows: list[dict[str, Any]] = []
+        self.key_rows: list[tuple[str, str, int, bytes | None]] = []
         self.keys: dict[Key, StoredKey] = {}
         self.stored: dict[int, dict[str, Any]] = {}  # runs that keys of this batch name
         self.waiting: set[int] = set()  # repositories of the call that is recorded now
 
     def record(self) -> list[Ingested]:
-        self._look_up([run for call in self.calls for run in call.runs])
+        self._look_up([item for call in self.calls for item in call.items if isinstance(item, PreparedRun)])
         done = [self._call(call) for call in self.calls]
-        insert_runs(self.tx, list(self.rows.values()), self.key_rows)
+        insert_runs(self.tx, self.organization_id, list(self.rows.values()), self.key_rows)
         self.change.write(self.tx)
         self._touch()
         return done
 
     def _call(self, call: _Call) -> Ingested:
         self.key, self.now, self.waiting = call.key, call.at, set()
-        results = tuple(self._one(item) if isinstance(item, RunInput) else item for item in call.items)
+        results = tuple(self._one(item) if isinstance(item, PreparedRun) else item for item in call.items)
         return Ingested(results, frozenset(self.waiting))
 
-    def _look_up(self, runs: Sequence[RunInput]) -> None:
+    def _look_up(self, items: Sequence[PreparedRun]) -> None:
         tx, organization, now = self.tx, self.organization_id, self.calls[0].at
+        runs = [item.run for item in items]
         names = {run.repository for run in runs if run.repository}
         self.repositories = repository_ids(tx, organization, names, now) if names else {}
         actors = {run.actor: actor_identities(run.actor) for run in runs if run.actor}
@@ -146,20 +141,29 @@ class _Batch:
             if self.repositories and of_no_team
             else {}
         )
-        self.overrides = tuple(
-            Override(row.provider, row.model, row.effective_from, row.alias_of, row.picos)
-            for row in price_overrides(tx, organization)
-        )
-        self.keys = find_keys(tx, organization, {key for run in runs for key in _own_keys(run)})
+        self.overrides = own_prices(tx, organization)
+        self.keys = find_keys(tx, organization, {key for item in items for key in item.keys})
         self.stored = get_runs(tx, organization, {key.run_id for key in self.keys.values()}, lock=True)
         # After the lock: whoever tells of the same call meanwhile waits, and then sees what this transaction stored.
         if repeated := [value for kind, value in self.keys if kind == "request"]:
             told = {(_said_by(source), value) for source in AUTHORITY for value in repeated}
             self.keys |= find_keys(tx, organization, told)
 
-    def _one(self, run: RunInput) -> Result:
-        digest = content_hash(run)
-        for kind, value in _keys_of(run):
+    def _one(self, item: PreparedRun) -> Result:
+        if any(key in self.keys for key in item.keys):
+            return self._again(item)
+        row = self._place(item)
+        self.rows[row["id"]] = row
+        self.change.add_run(row)
+        self.change.add_ledger(row, ())
+        self.waiting.add(row["repository_id"] or 0)
+        self._remember(item.keys, item.digest, row["id"])
+        return Accepted(row, new=True)
+
+    def _again(self, item: PreparedRun) -> Result:
+        """A run of which something is known: the same once more, what another source says of it, or a conflict."""
+        run, digest = item.run, item.digest
+        for kind, value in _known_by(item):
             stored = self.keys.get((kind, value))
             if stored is None:
                 continue
@@ -173,114 +177,37 @@ class _Batch:
                 if stored.content_hash is not None:
                     self._remember([(_said_by(first["source"]), value)], stored.content_hash, stored.run_id)
                 self._remember([(_said_by(run.source), value)], digest, stored.run_id)
-            self._remember(_own_keys(run), digest, stored.run_id)
-            return Accepted(first if known else self._merge(first, run), new=False)
-        row = self._row(run)
-        self.rows[row["id"]] = row
-        self.change.add_run(row)
-        self.change.add_ledger(row, ())
-        self.waiting.add(row["repository_id"] or 0)
-        self._remember(_own_keys(run), digest, row["id"])
-        return Accepted(row, new=True)
+            self._remember(item.keys, digest, stored.run_id)
+            return Accepted(first if known else self._merge(first, item), new=False)
+        raise AssertionError("one of the keys is known")
 
     def _remember(self, keys: Sequence[Key], digest: bytes, run_id: int) -> None:
         for kind, value in keys:
             if (kind, value) not in self.keys:
                 self.keys[kind, value] = StoredKey(run_id, digest)
-                self.key_rows.append(
-                    {
-                        "organization_id": self.organization_id,
-                        "kind": kind,
-                        "value": value,
-                        "run_id": run_id,
-                        "content_hash": digest,
-                    }
-                )
+                self.key_rows.append((kind, value, run_id, digest))
 
-    def _row(self, run: RunInput) -> dict[str, Any]:
+    def _place(self, item: PreparedRun) -> dict[str, Any]:
+        """The row with all that only the transaction knows."""
+        run, row = item.run, item.row
         repository = self.repositories.get(run.repository) if run.repository else None
         person = self.people.get(run.actor) if run.actor else self.members.get(self.key.member_id or 0)
-        team = self.key.team_id or self.person_teams.get(person or 0) or self.repository_teams.get(repository or 0)
-        environment = run.environment or self.key.purpose
-        code = is_code(environment)
-        row: dict[str, Any] = {
-            "id": _ids.take(to_millis(self.now)),
-            "organization_id": self.organization_id,
-            "request_id": run.request_id,
-            "correlation_id": run.correlation_id,
-            "session_id": run.session_id,
-            "source": run.source,
-            "received_at": self.now,
-            "occurred_at": run.occurred_at,
-            "api_key_id": self.key.id,
-            "person_id": person,
-            "actor": run.actor,
-            "team_id": team,
-            "provider": run.provider,
-            "model_requested": run.model_requested if run.model_requested != run.model else None,
-            "model": run.model,
-            "prompt_id": run.prompt_id,
-            "prompt_version": prompt_version(run.prompt_id),
-            "environment": environment,
-            "tool": run.tool,
-            "tags": dict(run.tags) if run.tags else None,
-            "code": code,
-            "repository_id": repository,
-            "branch": run.branch,
-            "commit_sha": run.commit_sha,
-            "commit_role": (run.commit_role or "head_before") if run.commit_sha else None,
-            "pr_number": run.pr_number,
-            "files": list(run.files) or None,
-            **{name: getattr(run.usage, name) for name in USAGE_COLUMNS},
-            "usage_quality": str(run.usage.quality),
-            "reported_cost_nanos": run.reported_cost_nanos,
-            "service_tier": run.service_tier,
-            "processing": run.processing,
-            "success": run.success,
-            "error_type": run.error_type,
-            "latency_ms": run.latency_ms,
-            "cache_hit": run.cache_hit,
-            "input_chars": run.input_chars,
-            "output_chars": run.output_chars,
-            "link_state": "pending" if code else "not_code",
-            "unlinked_reason": None,
-            "counted_nanos": 0,
-            "linked_at": None if code else self.now,  # not code: nothing to link
-        }
-        return row | self._money(row)
+        row["id"] = _ids.take(to_millis(self.now))
+        row["repository_id"] = repository
+        row["person_id"] = person
+        row["team_id"] = (
+            self.key.team_id or self.person_teams.get(person or 0) or self.repository_teams.get(repository or 0)
+        )
+        if self.overrides:
+            row.update(money_of(row, self.overrides, run.usage))
+        return row
 
-    def _money(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The money columns of a row whose other columns are known."""
-        usage = usage_of(row)
-
-        def price(model: str, reported: int | None) -> Price:
-            return price_run(
-                usage,
-                row["provider"],
-                model,
-                row["occurred_at"],
-                processing=row["processing"],
-                service_tier=row["service_tier"],
-                reported_nanos=reported,
-                overrides=self.overrides,
-            )
-
-        cost = price(row["model"], row["reported_cost_nanos"])
-        baseline = price(row["model_requested"], None) if row["model_requested"] else None
-        return {
-            "cost_nanos": cost.cost_nanos,
-            "list_cost_nanos": cost.list_cost_nanos,
-            "baseline_cost_nanos": baseline.list_cost_nanos if baseline else None,
-            "cost_status": str(cost.status),
-            "price_version": cost.version,
-        }
-
-    def _merge(self, first: dict[str, Any], run: RunInput) -> dict[str, Any]:
+    def _merge(self, first: dict[str, Any], item: PreparedRun) -> dict[str, Any]:
         """Joins what another source says of the same call, and moves every sum by the difference."""
-        merged = merge_runs(first, self._row(run))
+        merged = merge_runs(first, self._place(item))
         if merged == first:
             return first
-        merged |= self._money(merged)
+        merged |= money_of(merged, self.overrides)
         links: Sequence[Mapping[str, Any]] = ()
         is_new = first["id"] in self.rows
         if not is_new:
@@ -311,18 +238,11 @@ class _Batch:
                 _touched[call.key.id] = call.at
 
 
-def _own_keys(run: RunInput) -> list[Key]:
-    """The keys that a run brings; the kind comes from the field, never from how the value looks."""
-    return [
-        (kind, value) for kind, value in (("client", run.client_id), ("request", run.request_id)) if value is not None
-    ]
-
-
-def _keys_of(run: RunInput) -> list[Key]:
+def _known_by(item: PreparedRun) -> list[Key]:
     """The keys that a run is known by, in the order in which they are asked."""
-    keys = _own_keys(run)
-    if run.request_id is not None:
-        keys.insert(-1, (_said_by(run.source), run.request_id))
+    keys = list(item.keys)
+    if item.run.request_id is not None:
+        keys.insert(-1, (_said_by(item.run.source), item.run.request_id))
     return keys
 
 

@@ -163,3 +163,12 @@ def revoke_key(store: Store, organization: str, key: str, *, now: datetime | Non
             raise NotFound("No valid key begins like this")
         org_store.add_audit(tx, found.id, at=at, actor="console", action="key.revoked", subject=key[:11], details={})
     _trusted.forget()
+
+
+def find_key_id(store: Store, organization_id: int, key: str) -> int:
+    """The key, valid or not, of this text or prefix (`cl_` and 8 characters). Raises NotFound."""
+    with store.read() as tx:
+        found = org_store.key_id(tx, organization_id, key[:11])
+    if found is None:
+        raise NotFound("No key begins like this")
+    return found

@@ -16,6 +16,7 @@ from costlens.services.keys import new_key
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store, Tx
 from costlens.store.organizations import Organization, User
+from costlens.store.rollup_check import set_check
 
 SIGN_IN_LIFE = timedelta(hours=1)
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$")
@@ -85,7 +86,7 @@ def ensure_user(tx: Tx, email: str, now: datetime) -> int:
 def set_organization(store: Store, name: str, changes: dict[str, Any], *, now: datetime | None = None) -> Organization:
     """Changes hourly_cost_cents, timezone or plan. Raises NotFound, InvalidInput.
 
-    The time zone holds only while there are no runs: days of rollups are cut in it.
+    Days of rollups are cut in the time zone: after it changed the caller rebuilds them, else the nightly check does.
     """
     at = now or datetime.now(UTC)
     with store.write() as tx:
@@ -94,8 +95,7 @@ def set_organization(store: Store, name: str, changes: dict[str, Any], *, now: d
             raise NotFound(f"No organization named {name!r}")
         if "timezone" in changes and changes["timezone"] != organization.timezone:
             check_timezone(changes["timezone"])
-            if org_store.has_runs(tx, organization.id):
-                raise Conflict("The time zone can be set only before the first run", field="timezone")
+            set_check(tx, organization.id, {"rebuild_due": True})
         if changes:
             org_store.change_organization(tx, organization.id, changes)
             org_store.add_audit(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +17,9 @@ from costlens.domain.roi import (
     required_hours_per_week,
 )
 from costlens.domain.shown import dollars, instant
+from costlens.domain.spreadsheet import Cell, csv_line
 
 _PLURAL = {"repository": "repositories", "team": "teams"}
-# A spreadsheet runs a cell that begins with one of these as a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 _MONEY_COLUMNS = (
     "Cost (USD)",
@@ -53,8 +50,6 @@ _FIGURE_COLUMNS = (
     "Break-even (minutes per merged PR)",
     "Required hours",
 )
-
-Cell = str | int | float | Decimal | None
 
 
 def roi_json(report: RoiReport) -> dict[str, Any]:
@@ -187,16 +182,16 @@ def roi_csv(report: RoiReport) -> Iterator[str]:
     available is an empty cell.
     """
     names = ("Repository", "Team") if report.scope == "repository" else ("Team",)
-    yield _line([*names, "Runs", *_MONEY_COLUMNS, *_FIGURE_COLUMNS])
+    yield csv_line([*names, "Runs", *_MONEY_COLUMNS, *_FIGURE_COLUMNS])
     for row in report.rows:
         labels = [row.name, row.team or ""][: len(names)]
-        yield _line([*labels, *_code_cells(row.figures, row.previous)])
+        yield csv_line([*labels, *_code_cells(row.figures, row.previous)])
     blank: list[Cell] = [""] * (len(names) - 1)
     rest: list[Cell] = [None] * (len(_MONEY_COLUMNS) + len(_FIGURE_COLUMNS) - 2)
     now, before = report.total.spend, report.previous.spend
-    yield _line(["Code", *blank, *_code_cells(report.total, report.previous)])
-    yield _line(["Not code", *blank, now.not_code_runs, _exact(now.not_code), _exact(before.not_code), *rest])
-    yield _line(["Total", *blank, now.runs, _exact(now.total), _exact(before.total), *rest])
+    yield csv_line(["Code", *blank, *_code_cells(report.total, report.previous)])
+    yield csv_line(["Not code", *blank, now.not_code_runs, _exact(now.not_code), _exact(before.not_code), *rest])
+    yield csv_line(["Total", *blank, now.runs, _exact(now.total), _exact(before.total), *rest])
 
 
 def _code_cells(figures: Figures, previous: Figures) -> list[Cell]:
@@ -236,16 +231,3 @@ def _code_cells(figures: Figures, previous: Figures) -> list[Cell]:
 
 def _exact(nanos: int | None) -> Decimal | None:
     return None if nanos is None else Decimal(nanos).scaleb(-9)
-
-
-def _line(cells: Sequence[Cell]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow([_safe(cell) for cell in cells])
-    return buffer.getvalue()
-
-
-def _safe(cell: Cell) -> Cell:
-    """Text that no spreadsheet takes for a formula, a decimal without an exponent; other cells as they are."""
-    if isinstance(cell, Decimal):
-        return f"{cell:f}"
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

@@ -62,12 +62,15 @@ def page_of_links(
     organization_id: int,
     *,
     limit: int,
-    after: int = 0,
+    after: tuple[int, int] | None = None,
     state: str | None = None,
     repository_id: int | None = None,
     run_id: int | None = None,
 ) -> Page:
-    """Links that hold now; `rejected` ones are those kept as the reason of an unlinked run."""
+    """Links that hold now, those of the newest run first; `after` is the (run_id, id) of the last one already shown.
+
+    `rejected` ones are those kept as the reason of an unlinked run.
+    """
     with store.read() as tx:
         rows = link_store.list_links(
             tx,

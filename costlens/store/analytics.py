@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal, select, type_coerce
 
 from costlens.store import tables as t
+from costlens.store.chunks import CHUNK
 from costlens.store.engine import Tx
 from costlens.store.types import EPOCH
 
@@ -18,12 +19,9 @@ _SUMS = ("runs", "succeeded", "priced_runs", "exact_runs", "cost_nanos", "latenc
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """One day of one provider's model."""
+class Amounts:
+    """What a sum of runs holds."""
 
-    day: date
-    provider: str
-    model: str
     runs: int
     succeeded: int
     priced_runs: int
@@ -32,6 +30,22 @@ class Sums:
     latency_ms: int  # summed over timed_runs
     timed_runs: int
     tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums(Amounts):
+    """One day of one provider's model."""
+
+    day: date
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSums(Amounts):
+    """A whole period of one team, person, model, …"""
+
+    value: str  # a name, or an id in digits; '': none
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +92,91 @@ def sums_of_quarters(
 def sums_of_days(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> list[Sums]:
     """Sums by day (of the organization's own zone), provider and model from the daily rollup, both days included."""
     r = t.rollup_day.c
-    narrow: list[ColumnElement[bool]] = _where(r, where)
-    if where.team_id is not None:
-        narrow.append(r.team_id == where.team_id)
-    if where.repository_id is not None:
-        narrow.append(r.repository_id == where.repository_id)
-    if where.prompt_id is not None:
-        narrow.append(r.prompt_id == where.prompt_id)
     query = (
         select(r.day, r.provider, r.model, *_columns(t.rollup_day))
-        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *narrow)
+        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *_narrow(r, where))
         .group_by(r.day, r.provider, r.model)
     )
     return [_sums(row, row.day) for row in tx.execute(query)]
+
+
+def sums_of_providers(tx: Tx, organization_id: int, first: date, last: date) -> list[Sums]:
+    """Sums by day of the organization's own zone and provider, of all models: far fewer rows than the others read."""
+    r = t.rollup_dimension.c
+    query = (
+        select(r.day, r.value.label("provider"), literal("").label("model"), *_columns(t.rollup_dimension))
+        .where(r.organization_id == organization_id, r.dimension == "provider", r.day >= first, r.day <= last)
+        .group_by(r.value, r.day)
+    )
+    return [_sums(row, row.day) for row in tx.execute(query)]
+
+
+def sums_by_dimension(tx: Tx, organization_id: int, dimension: str, first: date, last: date) -> list[GroupSums]:
+    """Sums by the values of one of DIMENSIONS over days of the organization's own zone, both included."""
+    r = t.rollup_dimension.c
+    query = (
+        select(r.value, *_columns(t.rollup_dimension))
+        .where(r.organization_id == organization_id, r.dimension == dimension, r.day >= first, r.day <= last)
+        .group_by(r.value)
+    )
+    return [_group(row) for row in tx.execute(query)]
+
+
+def sums_by_dimension_where(
+    tx: Tx, organization_id: int, dimension: str, first: date, last: date, where: Where
+) -> list[GroupSums]:
+    """The same of some runs only, from the daily rollup, which has almost a row a run: slower."""
+    r = t.rollup_day.c
+    column = r[t.DIMENSIONS[dimension]]
+    query = (
+        select(column.label("value"), *_columns(t.rollup_day))
+        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *_narrow(r, where))
+        .group_by(column)
+    )
+    return [_group(row) for row in tx.execute(query)]
+
+
+def _group(row: Sequence[Any]) -> GroupSums:
+    return GroupSums(*map(int, row[1:]), value=str(row[0] or ""))
+
+
+def names_of(tx: Tx, organization_id: int, dimension: str, ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+    """(what filters call it, what people call it) of teams, repositories or people; those that are gone are absent.
+
+    A person is called by name, else by e-mail address, login or GitHub's number.
+    """
+    found: dict[int, tuple[str, str | None]] = {}
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
+        for row in tx.execute(_names_query(organization_id, dimension, chunk)):
+            found.setdefault(row.id, (str(row.key), row.name))
+    return found
+
+
+def _names_query(organization_id: int, dimension: str, ids: Sequence[int]) -> Select[Any]:
+    if dimension == "person":
+        person, identity = t.people.c, t.identities.c
+        best = case({"email": 0, "login": 1}, value=identity.kind, else_=2)
+        return (
+            select(person.id, person.id.label("key"), func.coalesce(person.name, identity.value).label("name"))
+            .outerjoin(t.identities, identity.person_id == person.id)
+            .where(person.organization_id == organization_id, person.id.in_(ids))
+            .order_by(person.id, best, identity.value)
+        )
+    table, key = (t.teams, t.teams.c.slug) if dimension == "team" else (t.repositories, t.repositories.c.name)
+    return select(table.c.id, key.label("key"), table.c.name).where(
+        table.c.organization_id == organization_id, table.c.id.in_(ids)
+    )
+
+
+def _narrow(columns: Any, where: Where) -> list[ColumnElement[bool]]:
+    found = _where(columns, where)
+    pairs = (
+        (columns.team_id, where.team_id),
+        (columns.repository_id, where.repository_id),
+        (columns.prompt_id, where.prompt_id),
+    )
+    return found + [column == value for column, value in pairs if value is not None]
 
 
 def _where(columns: Any, where: Where) -> list[ColumnElement[bool]]:
@@ -98,8 +184,8 @@ def _where(columns: Any, where: Where) -> list[ColumnElement[bool]]:
     return [column == value for column, value in pairs if value is not None]
 
 
-def _sums(row: Row[Any], day: date) -> Sums:
-    return Sums(day, row.provider, row.model, *(int(row._mapping[name]) for name in (*_SUMS, "tokens")))
+def _sums(row: Sequence[Any], day: date) -> Sums:
+    return Sums(*map(int, row[3:]), day=day, provider=row[1], model=row[2])
 
 
 def data_through(tx: Tx, organization_id: int) -> datetime | None:
@@ -137,16 +223,25 @@ def providers(tx: Tx, organization_id: int) -> list[str]:
 
 def linked_cost(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> tuple[int, int]:
     """(counted cost, code cost) of a period of whole local days, for the coverage beside analytics."""
-    r = t.rollup_links.c
-    narrow = [r.provider == where.provider] if where.provider else []
-    if where.team_id is not None:
-        narrow.append(r.team_id == where.team_id)
-    if where.repository_id is not None:
-        narrow.append(r.repository_id == where.repository_id)
-    query = (
-        select(r.state, func.sum(r.cost_nanos))
-        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, r.state != "not_code", *narrow)
-        .group_by(r.state)
-    )
+    if where == Where():
+        d = t.rollup_dimension.c
+        query = (
+            select(d.value, func.sum(d.cost_nanos))
+            .where(d.organization_id == organization_id, d.dimension == "state", d.day >= first, d.day <= last)
+            .where(d.value != "not_code")
+            .group_by(d.value)
+        )
+    else:
+        r = t.rollup_links.c
+        narrow = [r.provider == where.provider] if where.provider else []
+        if where.team_id is not None:
+            narrow.append(r.team_id == where.team_id)
+        if where.repository_id is not None:
+            narrow.append(r.repository_id == where.repository_id)
+        query = (
+            select(r.state, func.sum(r.cost_nanos))
+            .where(r.organization_id == organization_id, r.day >= first, r.day <= last, r.state != "not_code", *narrow)
+            .group_by(r.state)
+        )
     by_state = {row[0]: int(row[1]) for row in tx.execute(query)}
     return by_state.get("counted", 0), sum(by_state.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from costlens.config import SettingsError
 from costlens.domain.errors import Unavailable
+from costlens.store.writer_turn import WriterTurn
 
 Tx = Connection  # what every function of the store takes first: an open transaction
 
@@ -30,18 +30,20 @@ T = TypeVar("T")
 
 
 class Store:
-    """An engine with `read` (a snapshot) and `write` (a transaction that commits, or leaves nothing)."""
+    """An engine with `read` (a snapshot) and `write` (a transaction that commits, or leaves nothing).
 
-    def __init__(self, url: str) -> None:
-        self.engine: Engine = _engine(url)
+    Keys of other tables are enforced unless `enforce_keys` is false, which only SQLite heeds and only migrations want.
+    """
+
+    def __init__(self, url: str, *, enforce_keys: bool = True) -> None:
+        self.engine: Engine = _engine(url, enforce_keys)
         self.dialect = self.engine.dialect.name
         # SQLite's BEGIN is such a snapshot by itself.
         snapshot = (
             {} if self.dialect == "sqlite" else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         )
         self._reader = self.engine.execution_options(**snapshot)
-        # SQLite has one writer: waiting for it here costs a wake-up, waiting in SQLite costs sleeping and polling.
-        self._writer = threading.Lock() if self.dialect == "sqlite" else None
+        self._turn = WriterTurn(self.engine.url.database) if self.dialect == "sqlite" else None
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
@@ -78,18 +80,20 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        if self._writer is None:
+        if self._turn is None:
             yield
             return
-        if not self._writer.acquire(timeout=BUSY_SECONDS):
+        if not self._turn.take(BUSY_SECONDS):
             raise Unavailable("The database is busy; nothing was stored, send it again", retry_after=1)
         try:
             yield
         finally:
-            self._writer.release()
+            self._turn.give_back()
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._turn is not None:
+            self._turn.close()
 
 
 @contextmanager
@@ -113,12 +117,12 @@ def _lost(error: BaseException | None) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _LOST
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, enforce_keys: bool) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError:  # its text would show a password
         raise SettingsError("DATABASE_URL: cannot be read as an address") from None
-    return _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+    return _sqlite(parsed, enforce_keys) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
 
 
 def _postgresql(url: URL) -> Engine:
@@ -141,7 +145,7 @@ def _postgresql(url: URL) -> Engine:
     return engine
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, enforce_keys: bool) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=32)
 
     @event.listens_for(engine, "connect")
@@ -150,9 +154,11 @@ def _sqlite(url: URL) -> Engine:
         cursor = connection.cursor()
         # WAL itself is set once when migrating: two processes that switch at the same moment lock each other.
         cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA foreign_keys = {int(enforce_keys)}")
         cursor.execute("PRAGMA cache_size = -32000")
         cursor.execute("PRAGMA temp_store = MEMORY")
+        # 16 MiB of log between checkpoints: a page of sums that many transactions change is copied once.
+        cursor.execute("PRAGMA wal_autocheckpoint = 4000")
         cursor.close()
 
     @event.listens_for(engine, "begin")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,12 +9,14 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 
 from costlens.domain.link_marks import Mark, MarkKind
-from costlens.domain.names import Identity
+from costlens.domain.names import IDENTITY_KINDS, Identity
 from costlens.store import tables as t
-from costlens.store.chunks import CHUNK
 from costlens.store.engine import Tx
 from costlens.store.link_marks import add_marks, mark_all
-from costlens.store.upsert import add_to, insert_one
+from costlens.store.lookups import look_up
+from costlens.store.rollups import move_sums
+from costlens.store.types import among
+from costlens.store.upsert import insert_one
 
 
 def repository_ids(tx: Tx, organization_id: int, names: Iterable[str], now: datetime) -> dict[str, int]:
@@ -38,8 +39,8 @@ def find_repositories(tx: Tx, organization_id: int, names: Iterable[str], *, loc
     `lock`: no other writer gives a name to another repository before this transaction ends. Who stores runs of the
     repository needs it.
     """
-    given = {"organization": organization_id, "names": [name.lower() for name in names]}
-    return {row.name: row.repository_id for row in tx.execute(_repositories_query(lock), given)}
+    query = _repositories_locked if lock else _repositories
+    return dict(look_up(tx, query, organization=organization_id, names=[name.lower() for name in names]))
 
 
 def repositories_of(tx: Tx, organization_id: int) -> Sequence[Row[Any]]:
@@ -85,12 +86,8 @@ def person_ids(
 
 def _known(tx: Tx, organization_id: int, identities: set[Identity]) -> dict[Identity, int]:
     values = sorted({identity.value for identity in identities})
-    known: dict[Identity, int] = {}
-    for start in range(0, len(values), CHUNK):
-        given = {"organization": organization_id, "names": values[start : start + CHUNK]}
-        rows = tx.execute(_identities_query(), given)
-        known.update({Identity(row.kind, row.value): row.person_id for row in rows})
-    return known
+    rows = look_up(tx, _identities, organization=organization_id, kinds=list(IDENTITY_KINDS), names=values)
+    return {Identity(kind, value): person for kind, value, person in rows}
 
 
 def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
@@ -102,11 +99,7 @@ def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
             .where(table.c.organization_id == organization_id, table.c.person_id == drop)
             .values(person_id=keep)
         )
-    column = t.rollup_day.c
-    mine = (column.organization_id == organization_id, column.person_id == drop)
-    rows = [dict(row) for row in tx.execute(select(t.rollup_day).where(*mine)).mappings()]
-    tx.execute(t.rollup_day.delete().where(*mine))
-    add_to(tx, t.rollup_day, [row | {"person_id": keep} for row in rows], t.MEASURES)
+    move_sums(tx, organization_id, "person", keep=keep, drop=drop)
     person = t.people.c
     both = {
         row.id: row
@@ -158,14 +151,12 @@ def _mark_person(tx: Tx, organization_id: int, person_id: int, everything: set[i
 
 def person_teams(tx: Tx, organization_id: int, people: Iterable[int]) -> dict[int, int]:
     """Team of each person who is a member of one; of several, the oldest."""
-    rows = tx.execute(_person_teams_query(), {"organization": organization_id, "people": list(people)})
-    return {row.person_id: row.team_id for row in rows}
+    return dict(look_up(tx, _person_teams, organization=organization_id, people=list(people)))
 
 
 def member_people(tx: Tx, organization_id: int, members: Iterable[int]) -> dict[int, int | None]:
     """Who each member is among the people that runs and commits name. None: neither have named them yet."""
-    rows = tx.execute(_member_people_query(), {"organization": organization_id, "members": list(members)})
-    return {row.id: row.person_id for row in rows}
+    return dict(look_up(tx, _member_people, organization=organization_id, members=list(members)))
 
 
 def _members() -> Any:
@@ -185,68 +176,59 @@ def _person_of_member() -> Any:
 
 def repository_teams(tx: Tx, organization_id: int, repositories: Iterable[int]) -> dict[int, int]:
     """Team by repository, for those that have one."""
-    given = {"organization": organization_id, "repositories": list(repositories)}
-    rows = tx.execute(_repository_teams_query(), given)
-    return {row.id: row.team_id for row in rows}
+    return dict(look_up(tx, _repository_teams, organization=organization_id, repositories=list(repositories)))
 
 
-# Queries that every ingest asks are built once: building one costs more than SQLite needs to answer it.
-
-
-@functools.cache
-def _repositories_query(lock: bool) -> Select[Any]:
+def _repositories() -> Select[Any]:
     alias = t.repository_aliases.c
-    query = select(alias.name, alias.repository_id).where(
-        alias.organization_id == bindparam("organization"), alias.name.in_(bindparam("names", expanding=True))
+    return select(alias.name, alias.repository_id).where(
+        alias.organization_id == bindparam("organization"), among(alias.name, "names")
     )
-    return query.with_for_update(read=True) if lock else query
 
 
-@functools.cache
-def _identities_query() -> Select[Any]:
+def _repositories_locked() -> Select[Any]:
+    return _repositories().with_for_update(read=True)
+
+
+def _identities() -> Select[Any]:
     column = t.identities.c
     return (
         select(column.kind, column.value, column.person_id)
         .where(
             column.organization_id == bindparam("organization"),
-            column.kind.in_(("login", "email", "github_id")),
-            column.value.in_(bindparam("names", expanding=True)),
+            among(column.kind, "kinds"),
+            among(column.value, "names"),
         )
         .with_for_update(read=True)
     )
 
 
-@functools.cache
-def _person_teams_query() -> Select[Any]:
+def _person_teams() -> Select[Any]:
     person = _person_of_member()
     return (
         select(person.label("person_id"), t.team_members.c.team_id)
         .select_from(_members())
         .join(t.team_members, t.team_members.c.member_id == t.members.c.id)
-        .where(
-            t.members.c.organization_id == bindparam("organization"), person.in_(bindparam("people", expanding=True))
-        )
+        .where(t.members.c.organization_id == bindparam("organization"), among(person, "people"))
         .order_by(t.team_members.c.team_id.desc())
     )
 
 
-@functools.cache
-def _member_people_query() -> Select[Any]:
+def _member_people() -> Select[Any]:
     return (
         select(t.members.c.id, _person_of_member().label("person_id"))
         .select_from(_members())
         .where(
             t.members.c.organization_id == bindparam("organization"),
-            t.members.c.id.in_(bindparam("members", expanding=True)),
+            among(t.members.c.id, "members"),
         )
     )
 
 
-@functools.cache
-def _repository_teams_query() -> Select[Any]:
+def _repository_teams() -> Select[Any]:
     column = t.repositories.c
     return select(column.id, column.team_id).where(
         column.organization_id == bindparam("organization"),
-        column.id.in_(bindparam("repositories", expanding=True)),
+        among(column.id, "repositories"),
         column.team_id.is_not(None),
     )

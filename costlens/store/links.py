@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, insert, or_, select, update
 
 from costlens.domain.linking import split
 from costlens.domain.links import ManualDecision
@@ -142,15 +142,21 @@ def list_links(
     organization_id: int,
     *,
     limit: int,
-    after: int = 0,
+    after: tuple[int, int] | None = None,
     state: str | None = None,
     repository_id: int | None = None,
     pull_request_id: int | None = None,
     run_id: int | None = None,
 ) -> Sequence[Row[Any]]:
-    """The links that hold now, by id, with what their run and pull request are called."""
+    """The links that hold now, those of the newest run first and each run's in the order they were made, with what
+    their run and pull request are called; `after` is the (run_id, id) of the last row of a page.
+    """
     link = t.links.c
-    conditions = [link.organization_id == organization_id, link.valid_to.is_(None), link.id > after]
+    conditions = [link.organization_id == organization_id, link.valid_to.is_(None)]
+    if after is not None:
+        run, last = after
+        # Said of both tables: PostgreSQL may join them by merging, and would walk over all runs before the page.
+        conditions += [link.run_id <= run, t.runs.c.id <= run, or_(link.run_id < run, link.id > last)]
     for column, value in (
         (link.state, state),
         (link.repository_id, repository_id),
@@ -174,6 +180,6 @@ def list_links(
         .join(t.repositories, t.repositories.c.id == link.repository_id)
         .outerjoin(t.pull_requests, t.pull_requests.c.id == link.pull_request_id)
         .where(*conditions)
-        .order_by(link.id)
+        .order_by(link.run_id.desc(), link.id)
         .limit(limit)
     ).all()

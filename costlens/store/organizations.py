@@ -193,6 +193,13 @@ def find_key(tx: Tx, key_hash: bytes) -> KeyRow | None:
     )
 
 
+def key_id(tx: Tx, organization_id: int, prefix: str) -> int | None:
+    """The key that begins like this, valid or not. None: there is none."""
+    key = t.api_keys.c
+    query = select(key.id).where(key.organization_id == organization_id, key.prefix == prefix)
+    return tx.scalar(query.order_by(key.id).limit(1))
+
+
 def touch_key(tx: Tx, key_id: int, now: datetime) -> None:
     """Notes when a key was last used."""
     tx.execute(update(t.api_keys).where(t.api_keys.c.id == key_id).values(last_used_at=now))

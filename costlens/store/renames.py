@@ -8,8 +8,7 @@ from costlens.domain.errors import Conflict
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import find_repositories
-from costlens.store.rollups import LINK_MEASURES
-from costlens.store.upsert import add_to
+from costlens.store.rollups import move_sums
 
 
 def follow_rename(tx: Tx, organization_id: int, github_id: int, name: str) -> bool:
@@ -55,9 +54,5 @@ def _join(tx: Tx, organization_id: int, *, keep: int, drop: int, name: str) -> N
         .where(run.organization_id == organization_id, run.repository_id == drop)
         .values(repository_id=keep, linked_at=None)
     )
-    for table, measures in ((t.rollup_day, t.MEASURES), (t.rollup_links, LINK_MEASURES)):
-        mine = (table.c.organization_id == organization_id, table.c.repository_id == drop)
-        rows = [dict(row) for row in tx.execute(select(table).where(*mine)).mappings()]
-        tx.execute(table.delete().where(*mine))
-        add_to(tx, table, [row | {"repository_id": keep} for row in rows], measures)
+    move_sums(tx, organization_id, "repository", keep=keep, drop=drop)
     tx.execute(t.repositories.delete().where(repository.organization_id == organization_id, repository.id == drop))

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from operator import add
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import ColumnElement, Table, and_
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
@@ -20,16 +20,17 @@ from costlens.store.types import EPOCH
 from costlens.store.upsert import add_to
 
 QUARTER = timedelta(minutes=15)
+LINK_MEASURES = ("runs", "priced_runs", "cost_nanos")
 _STEP = math.log(1.1)
 
 Key = tuple[Any, ...]
-Sums = list[int]
+Sums = Sequence[int]
+Groups = dict[Key, Sums]
 
 _KEYS = {
     table: tuple(column.name for column in table.primary_key.columns)
-    for table in (t.rollup_15m, t.rollup_latency, t.rollup_day, t.rollup_links)
+    for table in (t.rollup_15m, t.rollup_latency, t.rollup_day, t.rollup_dimension, t.rollup_links)
 }
-LINK_MEASURES = ("runs", "priced_runs", "cost_nanos")
 
 
 def quarter(at: datetime) -> datetime:
@@ -48,50 +49,112 @@ class Change:
     def __init__(self, organization_id: int, timezone: str) -> None:
         self.organization_id = organization_id
         self.zone = ZoneInfo(timezone)
-        self.quarters: dict[Key, Sums] = defaultdict(lambda: [0] * len(t.MEASURES))
-        self.days: dict[Key, Sums] = defaultdict(lambda: [0] * len(t.MEASURES))
-        self.latencies: dict[Key, Sums] = defaultdict(lambda: [0])
-        self.links: dict[Key, Sums] = defaultdict(lambda: [0] * len(LINK_MEASURES))
+        self.quarters: Groups = {}
+        self.latencies: Groups = {}
+        self.days: Groups = {}
+        self.links: Groups = {}
+        self._dates: dict[datetime, date] = {}
 
     def day(self, run: Mapping[str, Any]) -> date:
-        at: datetime = run["occurred_at"]
-        return at.astimezone(self.zone).date()
+        """The run's day in the organization's time zone."""
+        return self._day(quarter(run["occurred_at"]))
+
+    def _day(self, bucket: datetime) -> date:
+        # Days begin at a quarter hour in every time zone, so one answer holds for the whole bucket.
+        found = self._dates.get(bucket)
+        if found is None:
+            found = self._dates[bucket] = bucket.astimezone(self.zone).date()
+        return found
 
     def add_run(self, run: Mapping[str, Any], sign: int = 1) -> None:
         """All but the ledger: sums of runs, tokens, money and latency."""
         measures = _measures(run)
-        bucket = quarter(run["occurred_at"])
-        model = (run["provider"], run["model"])
-        _add(self.quarters[(bucket, *model, run["code"], run["success"])], measures, sign)
-        who = (run["team_id"] or 0, run["person_id"] or 0, run["repository_id"] or 0)
-        what = (*model, run["prompt_id"] or "", run["tool"] or "", run["environment"] or "")
-        _add(self.days[(self.day(run), *who, *what)], measures, sign)
+        if sign != 1:
+            measures = tuple(sign * value for value in measures)
+        bucket, provider, model = quarter(run["occurred_at"]), run["provider"], run["model"]
+        _add(self.quarters, (bucket, provider, model, run["code"], run["success"]), measures)
+        key = (
+            self._day(bucket),
+            run["team_id"] or 0,
+            run["person_id"] or 0,
+            run["repository_id"] or 0,
+            provider,
+            model,
+            run["prompt_id"] or "",
+            run["tool"] or "",
+            run["environment"] or "",
+        )
+        _add(self.days, key, measures)
         if run["latency_ms"] is not None:
-            _add(self.latencies[(bucket, *model, latency_step(run["latency_ms"]))], (1,), sign)
+            _add(self.latencies, (bucket, provider, model, latency_step(run["latency_ms"])), (sign,))
 
     def add_ledger(self, run: Mapping[str, Any], links: Sequence[Mapping[str, Any]], sign: int = 1) -> None:
         """The run's money by bucket: each counted link's share, and the rest where the run's state says."""
         for key, sums in ledger_rows(run, links):
-            _add(self.links[(self.day(run), *key)], sums, sign)
+            _add(self.links, (self.day(run), *key), sums if sign == 1 else [sign * value for value in sums])
+
+    def groups(self) -> list[tuple[Table, tuple[str, ...], Groups]]:
+        """Each rollup with its measures and what to add to them, by the primary key without the organization."""
+        return [
+            (t.rollup_15m, t.MEASURES, self.quarters),
+            (t.rollup_latency, ("runs",), self.latencies),
+            (t.rollup_day, t.MEASURES, self.days),
+            (t.rollup_dimension, t.MEASURES, dimensions(self.days) | states(self.links)),
+            (t.rollup_links, LINK_MEASURES, self.links),
+        ]
 
     def write(self, tx: Tx) -> None:
         """Adds everything gathered; rows in key order, so that two writers never wait for each other in a circle."""
-        for table, groups, measures in (
-            (t.rollup_15m, self.quarters, t.MEASURES),
-            (t.rollup_latency, self.latencies, ("runs",)),
-            (t.rollup_day, self.days, t.MEASURES),
-            (t.rollup_links, self.links, LINK_MEASURES),
-        ):
-            names = _KEYS[table]
-            rows = [
-                dict(zip((*names, *measures), (self.organization_id, *key, *sums), strict=True))
-                for key, sums in sorted(groups.items())
-                if any(sums)
-            ]
-            add_to(tx, table, rows, measures)
+        for table, measures, groups in self.groups():
+            rows = [(self.organization_id, *key, *sums) for key, sums in sorted(groups.items()) if any(sums)]
+            add_to(tx, table, (*_KEYS[table], *measures), rows, measures)
 
 
-def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[tuple[Key, Sums]]:
+def dimensions(days: Groups) -> Groups:
+    """The groups of rollup_dimension that these of rollup_day add up to: (dimension, value, day) → sums."""
+    found: Groups = {}
+    for (day, *values), sums in days.items():
+        for dimension, value in zip(t.DIMENSIONS, values, strict=True):
+            _add(found, (dimension, str(value or ""), day), sums)
+    return found
+
+
+def states(links: Groups) -> Groups:
+    """The groups of rollup_dimension that these of rollup_links add up to: ("state", link state, day) → sums."""
+    found: Groups = {}
+    for (day, _team, _repository, _provider, state, *_), sums in links.items():
+        told = dict(zip(LINK_MEASURES, sums, strict=True))
+        _add(found, ("state", state, day), tuple(told.get(name, 0) for name in t.MEASURES))
+    return found
+
+
+def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: int) -> None:
+    """Gives the sums of one person, repository or team to another."""
+    column = t.DIMENSIONS[dimension]
+    for table, measures in ((t.rollup_day, t.MEASURES), (t.rollup_links, LINK_MEASURES)):
+        if column in table.c:
+            _move(tx, organization_id, table, measures, table.c[column] == drop, {column: keep})
+    table = t.rollup_dimension
+    mine = and_(table.c.dimension == dimension, table.c.value == str(drop))
+    _move(tx, organization_id, table, t.MEASURES, mine, {"value": str(keep)})
+
+
+def _move(
+    tx: Tx,
+    organization_id: int,
+    table: Table,
+    measures: tuple[str, ...],
+    where: ColumnElement[bool],
+    to: Mapping[str, Any],
+) -> None:
+    mine = and_(table.c.organization_id == organization_id, where)
+    names = (*_KEYS[table], *measures)
+    taken = tx.execute(table.delete().where(mine).returning(*table.c)).mappings()
+    rows = [tuple(to.get(name, row[name]) for name in names) for row in taken]
+    add_to(tx, table, names, rows, measures)
+
+
+def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[tuple[Key, list[int]]]:
     """(team, repository, provider, state, reason, pull request) → (runs, priced runs, cost) of one run.
 
     The run is counted once, in its first row; its cost is split over all rows and never lost.
@@ -99,7 +162,7 @@ def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> l
     head = (run["team_id"] or 0,)
     priced = int(run["cost_nanos"] is not None)
     left = run["cost_nanos"] or 0
-    rows: list[tuple[Key, Sums]] = []
+    rows: list[tuple[Key, list[int]]] = []
     for link in links:
         if link["state"] != "counted":
             continue
@@ -121,7 +184,12 @@ def _measures(run: Mapping[str, Any]) -> tuple[int, ...]:
         int(run["success"]),
         int(cost is not None),
         int(run["usage_quality"] == "exact"),
-        *(run[name] for name in t.USAGE_COLUMNS),
+        run["input_uncached"],
+        run["cache_read"],
+        run["cache_write_5m"],
+        run["cache_write_1h"],
+        run["output_text"],
+        run["output_reasoning"],
         cost or 0,
         baseline or 0,
         baseline - cost if baseline is not None and cost is not None else 0,
@@ -130,36 +198,6 @@ def _measures(run: Mapping[str, Any]) -> tuple[int, ...]:
     )
 
 
-def _add(sums: Sums, values: Iterable[int], sign: int) -> None:
-    for index, value in enumerate(values):
-        sums[index] += sign * value
-
-
-def drift(tx: Tx, organization_id: int, since: datetime, until: datetime) -> dict[str, int]:
-    """Difference of each rollup's cost from the sum of runs in whole quarter hours; all zero when right.
-
-    The day and ledger rollups are compared over all time, as their days do not begin at a quarter of this window.
-    """
-    runs_in = and_(
-        t.runs.c.organization_id == organization_id, t.runs.c.occurred_at >= since, t.runs.c.occurred_at < until
-    )
-    buckets_in = and_(
-        t.rollup_15m.c.organization_id == organization_id,
-        t.rollup_15m.c.bucket >= since,
-        t.rollup_15m.c.bucket < until,
-    )
-
-    def total(column: Any, *where: Any) -> int:
-        return int(tx.scalar(select(func.coalesce(func.sum(column), 0)).where(*where)) or 0)
-
-    all_cost = total(t.runs.c.cost_nanos, t.runs.c.organization_id == organization_id)
-    all_runs = int(tx.scalar(select(func.count()).where(t.runs.c.organization_id == organization_id)) or 0)
-    of_day = t.rollup_day.c.organization_id == organization_id
-    of_links = t.rollup_links.c.organization_id == organization_id
-    return {
-        "quarter_cost": total(t.rollup_15m.c.cost_nanos, buckets_in) - total(t.runs.c.cost_nanos, runs_in),
-        "day_cost": total(t.rollup_day.c.cost_nanos, of_day) - all_cost,
-        "day_runs": total(t.rollup_day.c.runs, of_day) - all_runs,
-        "ledger_cost": total(t.rollup_links.c.cost_nanos, of_links) - all_cost,
-        "ledger_runs": total(t.rollup_links.c.runs, of_links) - all_runs,
-    }
+def _add(groups: Groups, key: Key, sums: Sums) -> None:
+    found = groups.get(key)
+    groups[key] = sums if found is None else tuple(map(add, found, sums))

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Row, Select, bindparam, func, select, tuple_, update
 
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
 from costlens.store.chunks import CHUNK
 from costlens.store.engine import Tx
 from costlens.store.link_marks import mark_mates
+from costlens.store.lookups import look_up
 from costlens.store.plans import checked
-from costlens.store.upsert import insert_many
+from costlens.store.types import among
+from costlens.store.upsert import insert_many, insert_tuples
 
 RunRow = Mapping[str, Any]
 Key = tuple[str, str]  # kind, value
+
+_KEY_COLUMNS = ("organization_id", "kind", "value", "run_id", "content_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +44,30 @@ def find_keys(tx: Tx, organization_id: int, keys: Iterable[Key]) -> dict[Key, St
         by_kind.setdefault(kind, []).append(value)
     found: dict[Key, StoredKey] = {}
     for kind, values in by_kind.items():
-        for start in range(0, len(values), CHUNK):
-            given = {"organization": organization_id, "kind": kind, "values": values[start : start + CHUNK]}
-            rows = tx.execute(_keys_query(), given)
-            found.update({(kind, row.value): StoredKey(row.run_id, row.content_hash) for row in rows})
+        rows = look_up(tx, _keys, organization=organization_id, kind=kind, values=values)
+        found.update({(kind, value): StoredKey(run_id, digest) for value, run_id, digest in rows})
     return found
 
 
-@functools.cache
-def _keys_query() -> Select[Any]:
+def _keys() -> Select[Any]:
     column = t.run_keys.c
     return select(column.value, column.run_id, column.content_hash).where(
         column.organization_id == bindparam("organization"),
         column.kind == bindparam("kind"),
-        column.value.in_(bindparam("values", expanding=True)),
+        among(column.value, "values"),
     )
 
 
-def insert_runs(tx: Tx, rows: Sequence[dict[str, Any]], keys: Sequence[dict[str, Any]]) -> None:
-    """New runs with their keys. The keys' uniqueness holds against every other writer.
+def insert_runs(
+    tx: Tx, organization_id: int, rows: Sequence[RunRow], keys: Iterable[tuple[str, str, int, bytes | None]]
+) -> None:
+    """New runs with their keys (kind, value, run, content hash), whose uniqueness holds against every other writer.
 
     Raises IntegrityError when another writer has stored one of the keys; keys go in by order, so that two writers of
     the same keys never wait for each other in a circle.
     """
     insert_many(tx, t.runs, rows)
-    insert_many(tx, t.run_keys, sorted(keys, key=lambda row: (row["kind"], row["value"])))
+    insert_tuples(tx, t.run_keys, _KEY_COLUMNS, [(organization_id, *key) for key in sorted(keys)])
 
 
 def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, Any]) -> None:
@@ -125,8 +127,8 @@ def list_runs(
     run = t.runs.c
     conditions = _conditions(organization_id, where)
     if before is not None:
-        at, last = before
-        conditions.append(or_(run.occurred_at < at, and_(run.occurred_at == at, run.id < last)))
+        # As one comparison of rows: with an `or` SQLite would walk over every run before the page.
+        conditions.append(tuple_(run.occurred_at, run.id) < before)
     query = (
         select(
             t.runs,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from sqlalchemy import Executable, Table
+import msgspec
+from sqlalchemy import JSON, Date, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeEngine
 
 from costlens.store.engine import Tx
+from costlens.store.sqlite_driver import write_rows
+from costlens.store.types import Instant, to_millis
 
 
 def _insert(tx: Tx, table: Table) -> Any:
@@ -22,63 +27,74 @@ def insert_one(tx: Tx, table: Table, values: dict[str, Any]) -> int:
     return int(tx.execute(table.insert().values(values).returning(table.c.id)).scalar_one())
 
 
-def insert_many(tx: Tx, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+def insert_many(tx: Tx, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Stores new rows, all with the columns of the first."""
     if rows:
-        _write_many(tx, _prepared_insert(tx.dialect.name, table, tuple(rows[0])), rows)
+        names = tuple(rows[0])
+        _write(tx, _statement(tx.dialect.name, table, names, ()), [[row[name] for row in rows] for name in names])
 
 
-def add_to(tx: Tx, table: Table, rows: Sequence[dict[str, Any]], measures: Sequence[str]) -> None:
+def insert_tuples(tx: Tx, table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Stores new rows, given as tuples of these columns."""
+    if rows:
+        _write(tx, _statement(tx.dialect.name, table, names, ()), list(zip(*rows, strict=True)))
+
+
+def add_to(
+    tx: Tx, table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], measures: tuple[str, ...]
+) -> None:
     """Adds each row's measures to the stored row of the same primary key, or stores it as new."""
     if rows:
-        _write_many(tx, _prepared_addition(tx.dialect.name, table, tuple(rows[0]), tuple(measures)), rows)
+        _write(tx, _statement(tx.dialect.name, table, names, measures), list(zip(*rows, strict=True)))
+
+
+# Many rows at once go past SQLAlchemy, whose work for each row costs more than the database's: to SQLite as they are by
+# one prepared statement, to PostgreSQL as one statement over an array for each column.
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A statement for many rows, with what SQLite's driver needs to take it without SQLAlchemy's work for each row."""
-
-    statement: Executable
+class _Statement:
     sql: str
-    names: tuple[str, ...]  # in the order of the placeholders
-    converted: tuple[tuple[int, Callable[[Any], Any]], ...]  # place → how the driver's value is made
+    converted: tuple[tuple[int, Callable[[Any], Any]], ...]  # place of a column → how the driver's value is made
 
 
 @functools.cache
-def _prepared_insert(engine: str, table: Table, names: tuple[str, ...]) -> _Prepared:
-    return _prepare(engine, table, table.insert(), names)
+def _statement(engine: str, table: Table, names: tuple[str, ...], measures: tuple[str, ...]) -> _Statement:
+    """Inserts these columns; `measures` are added to a stored row of the same primary key."""
+    types = [table.c[name].type for name in names]
+    columns = ", ".join(names)
+    if engine == "sqlite":
+        source = f"VALUES ({', '.join('?' * len(names))})"
+    else:
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+        kinds = [type_.compile(dialect) for type_ in types]
+        arrays = ", ".join(f"%s::{'TEXT' if kind == 'JSON' else kind}[]" for kind in kinds)
+        values = ", ".join(f"{name}::JSON" if kind == "JSON" else name for name, kind in zip(names, kinds, strict=True))
+        source = f"SELECT {values} FROM unnest({arrays}) AS given ({columns})"
+    sql = f"INSERT INTO {table.name} ({columns}) {source}"
+    if measures:
+        key = ", ".join(column.name for column in table.primary_key.columns)
+        sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in measures)
+        sql += f" ON CONFLICT ({key}) DO UPDATE SET {sums}"
+    makers = ((place, _converter(engine, type_)) for place, type_ in enumerate(types))
+    return _Statement(sql, tuple((place, maker) for place, maker in makers if maker))
 
 
-@functools.cache
-def _prepared_addition(engine: str, table: Table, names: tuple[str, ...], measures: tuple[str, ...]) -> _Prepared:
-    statement = (postgresql if engine == "postgresql" else sqlite).insert(table)
-    statement = statement.on_conflict_do_update(
-        index_elements=list(table.primary_key.columns),
-        set_={name: table.c[name] + statement.excluded[name] for name in measures},
-    )
-    return _prepare(engine, table, statement, names)
+def _converter(engine: str, type_: TypeEngine[Any]) -> Callable[[Any], Any] | None:
+    if isinstance(type_, Instant):
+        return to_millis
+    if isinstance(type_, JSON):
+        return lambda value: msgspec.json.encode(value).decode()
+    return date.isoformat if isinstance(type_, Date) and engine == "sqlite" else None
 
 
-def _prepare(engine: str, table: Table, statement: Any, names: tuple[str, ...]) -> _Prepared:
-    if engine != "sqlite":
-        return _Prepared(statement, "", names, ())
-    dialect = sqlite.dialect(paramstyle="qmark")
-    compiled = statement.compile(dialect=dialect, column_keys=names)
-    order = tuple(compiled.positiontup or ())
-    processors = (
-        (place, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for place, name in enumerate(order)
-    )
-    return _Prepared(statement, str(compiled), order, tuple((place, made) for place, made in processors if made))
-
-
-def _write_many(tx: Tx, prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> None:
-    if tx.dialect.name != "sqlite":
-        tx.execute(prepared.statement, list(rows))
-        return
-    columns: list[Sequence[Any]] = [[row[name] for row in rows] for name in prepared.names]
-    for place, convert in prepared.converted:
-        columns[place] = [convert(value) for value in columns[place]]
-    tx.exec_driver_sql(prepared.sql, list(zip(*columns, strict=True)))
+def _write(tx: Tx, statement: _Statement, columns: list[Sequence[Any]]) -> None:
+    for place, convert in statement.converted:
+        columns[place] = [None if value is None else convert(value) for value in columns[place]]
+    if tx.dialect.name == "sqlite":
+        write_rows(tx, statement.sql, zip(*columns, strict=True))
+    else:
+        tx.exec_driver_sql(statement.sql, tuple(list(column) for column in columns))
 
 
 def put(tx: Tx, table: Table, rows: Sequence[dict[str, Any]], *, key: Sequence[str] | None = None) -> None:

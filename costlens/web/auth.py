@@ -12,6 +12,7 @@ from costlens.services import keys
 from costlens.store import organizations as org_store
 from costlens.store.organizations import KeyRow, Organization, User
 from costlens.web.context import context
+from costlens.web.errors import is_page
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]
@@ -34,9 +35,11 @@ def require_key(scope: str) -> KeyRow:
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """Flask's sessions, without the signer where there is no cookie to read: every API call is one of these."""
+    """Flask's sessions: none for a call with a key, and no signer where there is no cookie to read."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if "Authorization" in request.headers and not is_page(request.path):
+            return self.make_null_session(app)
         if self.get_cookie_name(app) not in request.cookies:
             return self.session_class()
         return super().open_session(app, request)

@@ -89,7 +89,7 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _answer(status: int, body: dict[str, Any]) -> Response:
-    if _wants_page():
+    if is_page(request.path):
         title = _TITLES.get(status, "This did not work")
         page = render_template("errors/error.html", status=status, title=title, body=body, nav=None)
         return Response(page, status, mimetype="text/html")
@@ -101,6 +101,6 @@ def _answer(status: int, body: dict[str, Any]) -> Response:
     return response
 
 
-def _wants_page() -> bool:
+def is_page(path: str) -> bool:
     """People on the pages get a page; callers of the API get JSON, whatever they accept."""
-    return request.path == "/" or request.path.startswith(("/app", "/sign-in", "/set-up"))
+    return path == "/" or path.startswith(("/app", "/sign-in", "/set-up"))

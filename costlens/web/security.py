@@ -34,8 +34,8 @@ def _same_origin() -> None:
 
 def _headers(response: Response) -> Response:
     headers = response.headers
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.add("X-Content-Type-Options", "nosniff")
+    headers.add("Referrer-Policy", "same-origin")
     if current_app.config["SESSION_COOKIE_SECURE"]:  # the base URL is https: browsers shall not come by http again
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     if response.mimetype == "text/html":

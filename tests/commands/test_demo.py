@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
+from costlens.config import load_settings
 from costlens.domain.periods import last_days
 from costlens.services import organizations, reports
 from costlens.store import organizations as org_store
@@ -23,20 +23,21 @@ ARGUMENTS = ("demo", "--days", "14", "--no-serve")
 
 @dataclass(slots=True)
 class Loaded:
-    data: Path
+    env: dict[str, str]
     done: subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+def loaded(database: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     data = tmp_path_factory.mktemp("demo") / "data"
-    yield Loaded(data, demo(data))
+    env = environment(data, **database)
+    yield Loaded(env, demo(env))
     assert Server(data, 0).pids() == {}
 
 
-def demo(data: Path) -> subprocess.CompletedProcess[str]:
-    arguments = (*ARGUMENTS, "--port", str(free_port()), "--data", str(data))
-    done = run(*arguments, env=environment(data), seconds=150)
+def demo(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    arguments = (*ARGUMENTS, "--port", str(free_port()), "--data", env["COSTLENS_DATA"])
+    done = run(*arguments, env=env, seconds=150)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -69,8 +70,8 @@ def test_the_printed_rows_make_the_total(loaded: Loaded) -> None:
 
 
 def test_the_ledger_s_buckets_are_the_total(loaded: Loaded) -> None:
-    assert "acme: right" in run("db", "check", env=environment(loaded.data)).stdout
-    store = Store(f"sqlite:///{loaded.data / 'costlens.db'}")
+    assert "acme: right" in run("db", "check", env=loaded.env).stdout
+    store = Store(load_settings(loaded.env).database_url)
     with store.read() as tx:
         (organization,) = org_store.list_organizations(tx)
     report = reports.roi_report(
@@ -86,11 +87,11 @@ def test_the_ledger_s_buckets_are_the_total(loaded: Loaded) -> None:
 
 
 def test_a_second_call_replaces_the_first_and_leaves_others_alone(loaded: Loaded) -> None:
-    store = Store(f"sqlite:///{loaded.data / 'costlens.db'}")
+    store = Store(load_settings(loaded.env).database_url)
     organizations.create_organization(store, "Beta", "charlie@example.com", plan="self-hosted")
     with store.read() as tx:
         before = {one.slug: one.id for one in org_store.list_organizations(tx)}
-    again = demo(loaded.data)
+    again = demo(loaded.env)
     with store.read() as tx:
         after = {one.slug: one.id for one in org_store.list_organizations(tx)}
     store.close()
@@ -98,4 +99,4 @@ def test_a_second_call_replaces_the_first_and_leaves_others_alone(loaded: Loaded
     assert after["beta"] == before["beta"]
     assert after["acme"] != before["acme"]
     assert amount(again.stdout, "Total") == pytest.approx(amount(loaded.done.stdout, "Total"), rel=Decimal("0.02"))
-    assert "acme: right" in run("db", "check", env=environment(loaded.data)).stdout
+    assert "acme: right" in run("db", "check", env=loaded.env).stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +13,11 @@ from tests.github.clones import Clone, new_clone
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the organization Acme of alice."""
-    folder = tmp_path_factory.mktemp("import") / "data"
-    assert costlens(folder, "organization", "create", "Acme", "--owner", "alice@example.com").returncode == 0
-    return folder
+def home(database: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a data folder and a database with the organization Acme of alice."""
+    made = environment(tmp_path_factory.mktemp("import") / "data", **database)
+    assert costlens(made, "organization", "create", "Acme", "--owner", "alice@example.com").returncode == 0
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +30,19 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return made
 
 
-def costlens(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(*arguments, env=environment(folder))
+def costlens(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(*arguments, env=env)
 
 
-def test_a_clone_is_imported_and_again_changes_nothing(data: Path, clone: Clone) -> None:
+def test_a_clone_is_imported_and_again_changes_nothing(home: dict[str, str], clone: Clone) -> None:
     arguments = ("github", "import", "--git", str(clone.path), "--repo", "acme/web", "--json")
-    done = costlens(data, *arguments)
+    done = costlens(home, *arguments)
     assert done.returncode == 0, done.stderr
     expected = {"organization": "acme", "pulls": 1, "commits": 1, "people": 1, "repositories": 1}
     assert json.loads(done.stdout) == expected | {"changedRepositories": 1}
-    again = costlens(data, *arguments)
+    again = costlens(home, *arguments)
     assert json.loads(again.stdout) == expected | {"changedRepositories": 0}
-    whole = costlens(data, *arguments, "--since", "2020-01-01", "--organization", "Acme")
+    whole = costlens(home, *arguments, "--since", "2020-01-01", "--organization", "Acme")
     assert json.loads(whole.stdout)["pulls"] == 2
 
 
@@ -60,9 +59,11 @@ def test_a_clone_is_imported_and_again_changes_nothing(data: Path, clone: Clone)
         (("--git", "{data}/none", "--repo", "acme/web"), "is not a folder"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(data: Path, clone: Clone, arguments: tuple[str, ...], says: str) -> None:
-    words = [word.format(clone=clone.path, data=data) for word in arguments]
-    done = costlens(data, "github", "import", *words)
+def test_a_mistake_is_told_in_one_line(
+    home: dict[str, str], clone: Clone, arguments: tuple[str, ...], says: str
+) -> None:
+    words = [word.format(clone=clone.path, data=home["COSTLENS_DATA"]) for word in arguments]
+    done = costlens(home, "github", "import", *words)
     assert done.returncode != 0
     assert says in done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("Error: ")

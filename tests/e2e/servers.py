@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from costlens.config import load_settings
+from costlens.store.engine import Store
 
 ROOT = Path(__file__).parents[2]
 COSTLENS = (sys.executable, "-m", "costlens.cli")
@@ -54,24 +55,38 @@ class Server:
     def _log_path(self) -> Path:
         return self.data.parent / f"{self.data.name}.log"
 
-    def start(self, *, ready: bool = True) -> None:
-        """Starts it and returns when it can take runs. Raises AssertionError with its output when it cannot."""
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Starts it and returns at once."""
         command = (*COSTLENS, "up", "--port", str(self.port), "--data", str(self.data))
         with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, cwd=ROOT)
-        if ready:
-            self.wait_ready()
+        return self.process
 
-    def wait_ready(self, seconds: float = 30) -> None:
-        """Until readyz says that runs can be stored and `up` has said where it is."""
+    def start(self) -> None:
+        """Starts it and returns when it can take runs. Raises AssertionError with its output when it cannot."""
+        before = len(self.log)
+        process = self.launch()
 
-        def answers() -> bool:
-            assert self.process is None or self.process.poll() is None, self.log
+        def started() -> bool:
+            assert process.poll() is None, self.log
+            return "CostLens is at" in self.log[before:] and self.ready()["status"] == "ready"
+
+        wait_until(started, 30, self.log)
+
+    def ready(self) -> dict[str, Any]:
+        """What readyz says. Raises TransportError while nothing answers."""
+        body: dict[str, Any] = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).json()
+        return body
+
+    def wait_ready(self) -> None:
+        """Until it can take runs."""
+
+        def is_ready() -> bool:
             with suppress(httpx.TransportError):
-                return httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200
+                return bool(self.ready()["status"] == "ready")
             return False
 
-        wait_until(answers, seconds, self.log)
+        wait_until(is_ready, 30, self.log)
 
     def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = 20) -> int:
         """Asks it to end, and answers its exit code. Raises TimeoutExpired."""
@@ -105,11 +120,15 @@ class Server:
 
     def pid(self, name: str) -> int:
         """The child of `up` that is called so: web, worker, scheduler or queue."""
+        found = self.all(name)
+        assert len(found) == 1, (name, found, self.pids(), self.log)
+        return found[0]
+
+    def all(self, name: str) -> list[int]:
+        """The same, none while it is down."""
         assert self.process is not None
         word = "valkey-server" if name == "queue" else f"costlens.cli {name}"
-        mine = [pid for pid, line in self.pids().items() if word in line and parent_of(pid) == self.process.pid]
-        assert len(mine) == 1, (name, mine, self.pids(), self.log)
-        return mine[0]
+        return [pid for pid, line in self.pids().items() if word in line and parent_of(pid) == self.process.pid]
 
     def children(self, pid: int) -> list[int]:
         """Processes that this one started."""
@@ -118,6 +137,15 @@ class Server:
     @property
     def _socket(self) -> Path:
         return load_settings({"COSTLENS_DATA": str(self.data)}).queue_socket
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """Its database, as another process opens it."""
+        opened = Store(load_settings(self.environment).database_url)
+        try:
+            yield opened
+        finally:
+            opened.close()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One command on this server's data, from another process."""
@@ -170,6 +198,15 @@ def valkey(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+@contextmanager
+def queue_at(folder: Path) -> Iterator[str]:
+    """The address of an empty queue of our own on a unix socket."""
+    path = folder / "s"
+    with valkey(folder, "--port", "0", "--unixsocket", str(path)):
+        wait_until(path.exists, 5)
+        yield f"unix://{path}"
+
+
 def environment(data: Path, **extra: str) -> dict[str, str]:
     """This process's environment without settings of its own, and this data folder."""
     rest = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
@@ -212,7 +249,8 @@ def wait_until(holds: Callable[[], object], seconds: float, message: object = ""
     """Polls until it holds. Raises AssertionError after that many seconds."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, message or f"not within {seconds:g} s"
+        text = message() if callable(message) else message
+        assert time.monotonic() < deadline, text or f"not within {seconds:g} s"
         time.sleep(0.05)
 
 

@@ -1,4 +1,7 @@
-"""The ROI pages and the lists behind them in a real browser: look, access, weight and steadiness."""
+"""The ROI pages and the lists behind them in a real browser: look, access, weight and steadiness.
+
+They are served from fixtures (tests/web/pages_app.py), so no database is behind them, and no engine matters.
+"""
 
 from __future__ import annotations
 

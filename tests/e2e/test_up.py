@@ -6,11 +6,13 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.databases import database_setting
 from tests.e2e.facts import REPOSITORY, code_run, write_snapshot
 from tests.e2e.servers import Server, a_run, every_run, free_port, run, serving, valkey, wait_until
 
@@ -18,8 +20,8 @@ SET_UP = re.compile(r"Create the first owner: (http\S+/set-up/\S+)")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("up") / "data") as started:
+def server(database: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("up") / "data", **database) as started:
         yield started
 
 
@@ -28,9 +30,17 @@ def test_up_prints_a_set_up_link_that_opens_and_readyz_says_ready(server: Server
     link = SET_UP.findall(server.log)[-1]
     assert link.startswith(server.url)
     assert httpx.get(link, trust_env=False).status_code == 200
-    assert httpx.get(f"{server.url}/readyz", trust_env=False).json() == {
+    wait_until(lambda: server.ready()["checks"]["worker"], 10, server.log)
+    assert server.ready() == {
         "status": "ready",
-        "checks": {"database": True, "migrations": True, "queue": True},
+        "checks": {
+            "database": True,
+            "migrations": True,
+            "queue": True,
+            "worker": True,
+            "rollups": {"checkedAt": None, "drift": 0},
+            "prices": {"version": f"genai-prices {metadata.version('genai-prices')}"},
+        },
     }
 
 
@@ -88,15 +98,19 @@ def test_a_second_start_in_the_same_folder_is_refused_and_disturbs_nothing(serve
     assert done.stderr.splitlines() == [
         f"Error: Another `costlens up` works in {server.data}; stop it, or choose another --data"
     ]
-    checks = httpx.get(f"{server.url}/readyz", trust_env=False).json()["checks"]
-    assert checks["queue"], "its queue still answers"
+    assert server.ready()["checks"]["queue"], "its queue still answers"
 
 
-def test_two_servers_side_by_side_share_nothing_even_with_a_long_path(tmp_path: Path) -> None:
+def test_two_servers_side_by_side_share_nothing_even_with_a_long_path(engine: str, tmp_path: Path) -> None:
     long = tmp_path / ("a" * 60) / ("b" * 60) / "data"
     long.parent.mkdir(parents=True)
     assert len(str(long)) > 100
-    with serving(long) as first, serving(tmp_path / "second") as second:
+    with (
+        database_setting(engine) as one_database,
+        database_setting(engine) as other_database,
+        serving(long, **one_database) as first,
+        serving(tmp_path / "second", **other_database) as second,
+    ):
         assert {first.pid(name) for name in ("queue", "web", "worker")}.isdisjoint(second.pids())
         key = first.organization()
         with first.client(key) as one, second.client(key) as other:
@@ -106,10 +120,15 @@ def test_two_servers_side_by_side_share_nothing_even_with_a_long_path(tmp_path: 
             wait_until(lambda: one.get("/links").json()["links"], 10, first.log)
         assert first.stop() == 0
         assert first.pids() == {}
-        assert httpx.get(f"{second.url}/readyz", trust_env=False).json()["checks"]["queue"]
+        assert second.ready()["checks"]["queue"]
+        with second.client(second.organization()) as other:
+            assert other.post("/integrations/run", json=a_run(**code_run(4, 1))).status_code == 200
+            second.answer("github", "import", str(write_snapshot(tmp_path / "pulls.jsonl", 4)))
+            wait_until(lambda: other.get("/links").json()["links"], 10, second.log)
 
 
 def test_redis_url_is_used_instead_of_an_embedded_queue(tmp_path: Path) -> None:
+    # On one engine: where jobs wait has nothing to do with where runs are kept.
     port = free_port()
     with valkey(tmp_path, "--port", str(port), "--bind", "127.0.0.1"):
         wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 5)
@@ -121,3 +140,23 @@ def test_redis_url_is_used_instead_of_an_embedded_queue(tmp_path: Path) -> None:
                 wait_until(lambda: client.get("/links").json()["links"], 10, server.log)
             assert server.stop() == 0
             assert server.pids() == {}
+
+
+def test_a_queue_that_is_away_at_the_start_is_told_and_used_when_it_comes(tmp_path: Path) -> None:
+    port = free_port()
+    with serving(tmp_path / "data", REDIS_URL=f"redis://127.0.0.1:{port}/0") as server:
+        assert "The queue at REDIS_URL does not answer" in server.log
+        assert server.ready()["checks"] == {
+            "database": True,
+            "migrations": True,
+            "queue": False,
+            "worker": None,
+            "rollups": {"checkedAt": None, "drift": 0},
+            "prices": {"version": f"genai-prices {metadata.version('genai-prices')}"},
+        }
+        with server.client(server.organization()) as client:
+            assert client.post("/integrations/run", json=a_run(1, **code_run(6, 1))).status_code == 200
+            with valkey(tmp_path, "--port", str(port), "--bind", "127.0.0.1"):
+                wait_until(lambda: server.ready()["checks"]["worker"], 40, server.log)
+                server.answer("github", "import", str(write_snapshot(tmp_path / "pulls.jsonl", 6)))
+                wait_until(lambda: client.get("/links").json()["links"], 60, server.log)

@@ -33,8 +33,8 @@ def clone(tmp_path: Path) -> Clone:
 
 
 @pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    with open_ledger() as opened:
+def ledger(engine: str) -> Iterator[Ledger]:
+    with open_ledger(engine=engine) as opened:
         yield opened
         check_sums(opened)
         check_buckets(opened)

@@ -18,7 +18,6 @@ from costlens.domain.usage import Usage
 from costlens.services.ingest import Accepted, Result, ingest
 from costlens.services.keys import authenticate, new_key
 from costlens.services.organizations import create_organization
-from costlens.services.verify import verify
 from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.store.organizations import KeyRow, Organization
@@ -117,7 +116,6 @@ def a_pull(number: int, *commits: CommitRecord, repository: str = "acme/web", **
 
 def check_sums(ledger: Ledger) -> None:
     """Rollups equal what the stored runs and links add up to, group by group and not only in total."""
-    assert not any(difference for found in verify(ledger.store).values() for difference in found.values())
     runs, links = ledger.rows(t.runs), ledger.rows(t.links)
     expected = Change(ledger.organization.id, ledger.organization.timezone)
     for run in runs:
@@ -126,19 +124,14 @@ def check_sums(ledger: Ledger) -> None:
         expected.add_ledger(run, own)
         counted = sum(link["cost_nanos"] for link in own if link["state"] == "counted")
         assert counted == run["counted_nanos"] <= (run["cost_nanos"] or 0)
-    for table, groups, measures in (
-        (t.rollup_15m, expected.quarters, t.MEASURES),
-        (t.rollup_day, expected.days, t.MEASURES),
-        (t.rollup_latency, expected.latencies, ("runs",)),
-        (t.rollup_links, expected.links, ("runs", "priced_runs", "cost_nanos")),
-    ):
+    for table, measures, groups in expected.groups():
         keys = [column.name for column in table.primary_key.columns]
         stored = {
-            tuple(row[name] for name in keys): [row[name] for name in measures]
+            tuple(row[name] for name in keys): tuple(row[name] for name in measures)
             for row in ledger.rows(table)
             if any(row[name] for name in measures)
         }
-        wanted = {(ledger.organization.id, *key): sums for key, sums in groups.items() if any(sums)}
+        wanted = {(ledger.organization.id, *key): tuple(sums) for key, sums in groups.items() if any(sums)}
         assert stored == wanted, table.name
 
 

@@ -18,7 +18,6 @@ from costlens.services.linking import decide_links, link_repository
 from costlens.services.sync import import_records
 from costlens.store import tables as t
 from costlens.store.identity import person_ids
-from tests.databases import ENGINES
 from tests.services.ledger import (
     NOW,
     Ledger,
@@ -34,9 +33,9 @@ from tests.services.ledger import (
 THREADS = 6
 
 
-@pytest.fixture(params=ENGINES)
-def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
-    with open_ledger(engine=request.param) as opened:
+@pytest.fixture
+def ledger(engine: str) -> Iterator[Ledger]:
+    with open_ledger(engine=engine) as opened:
         yield opened
         check_sums(opened)
         check_buckets(opened)

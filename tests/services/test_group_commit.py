@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from costlens.domain.errors import Unavailable
@@ -17,10 +17,11 @@ from costlens.services.group_commit import GroupCommit
 from costlens.services.ingest import Accepted, ingest
 from costlens.services.keys import authenticate
 from costlens.services.organizations import create_organization
-from costlens.services.verify import verify
+from costlens.services.verify import check
 from costlens.store import tables as t
 from costlens.store.engine import Store, Tx
 from costlens.store.organizations import KeyRow
+from tests.databases import refuse
 from tests.services.ledger import NOW, Ledger, a_run, check_buckets, check_sums, open_ledger, tokens
 
 NUMBERS = Table("numbers", MetaData(), Column("number", Integer, primary_key=True))
@@ -28,8 +29,8 @@ POISON = 13
 
 
 @pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    with open_ledger() as opened:
+def ledger(engine: str) -> Iterator[Ledger]:
+    with open_ledger(engine=engine) as opened:
         yield opened
         check_sums(opened)
         check_buckets(opened)
@@ -200,8 +201,8 @@ def test_many_threads_store_every_run_once_and_the_sums_are_right(ledger: Ledger
     assert {row["api_key_id"] for row in rows} == {ledger.key.id, ledger.own.id}
 
 
-def test_organizations_that_share_a_transaction_do_not_mix(pool: ThreadPoolExecutor) -> None:
-    with open_ledger() as ledger:
+def test_organizations_that_share_a_transaction_do_not_mix(engine: str, pool: ThreadPoolExecutor) -> None:
+    with open_ledger(engine=engine) as ledger:
         other = create_organization(ledger.store, "Initech", "charlie@example.com", plan="enterprise", now=NOW)
         key = authenticate(ledger.store, other.api_key, "ingest", now=NOW)
         answers = send_twice(ledger, pool, (ledger.key, key))
@@ -215,17 +216,12 @@ def test_organizations_that_share_a_transaction_do_not_mix(pool: ThreadPoolExecu
             ledger.organization.id,
             other.organization.id,
         }
-        assert not any(difference for found in verify(ledger.store).values() for difference in found.values())
+        assert not check(ledger.store, ledger.organization.id).findings
+        assert not check(ledger.store, other.organization.id).findings
 
 
 def test_a_run_that_the_database_refuses_costs_its_neighbours_nothing(ledger: Ledger, pool: ThreadPoolExecutor) -> None:
-    with ledger.store.write() as tx:
-        tx.execute(
-            text(
-                "CREATE TRIGGER refuse BEFORE INSERT ON runs WHEN NEW.model = 'refused' "
-                "BEGIN SELECT RAISE(ABORT, 'refused'); END"
-            )
-        )
+    refuse(ledger.store, "runs", when="NEW.model = 'refused'")
 
     def call(number: int) -> Any:
         model = "refused" if number % 10 == 3 else "gpt-4o"
@@ -235,3 +231,31 @@ def test_a_run_that_the_database_refuses_costs_its_neighbours_nothing(ledger: Le
     failed = [number for number, future in enumerate(errors) if future.exception(30) is not None]
     assert failed == list(range(3, 60, 10))
     assert len(ledger.rows(t.runs)) == 54
+
+
+def test_who_gives_way_waits_while_a_group_is_recorded(ledger: Ledger, pool: ThreadPoolExecutor) -> None:
+    recorder = Recorder(ledger.store)
+    recorder.line.give_way()  # nobody is there
+    with recorder.held:
+        first = pool.submit(recorder.line.submit, ledger.store, 1)
+        until(lambda: bool(recorder.groups))
+        waiting = pool.submit(recorder.line.give_way, 30)
+        time.sleep(0.05)
+        assert not waiting.done()
+        recorder.line.give_way(0.01)  # not for ever
+    assert first.result(10) == 2
+    waiting.result(10)
+
+
+def test_a_failed_group_keeps_nobody_waiting(ledger: Ledger) -> None:
+    recorder = Recorder(ledger.store)
+
+    def fault(_: Sequence[int]) -> None:
+        raise ValueError("poison")
+
+    recorder.fault = fault
+    with pytest.raises(ValueError, match="poison"):
+        recorder.line.submit(ledger.store, 1)
+    started = time.monotonic()
+    recorder.line.give_way(30)
+    assert time.monotonic() - started < 10, "it waited for a group that is gone"

@@ -43,7 +43,8 @@ def test_a_revocation_by_another_process_holds_within_a_second(
     store: Store, settings: Settings, alice_key: str
 ) -> None:
     command = (sys.executable, "-m", "costlens.cli", "key", "revoke", "Acme", alice_key[:11])
-    with subprocess.Popen(command, env={"COSTLENS_DATA": str(settings.data)}, stdout=subprocess.DEVNULL) as process:
+    env = {"COSTLENS_DATA": str(settings.data), "DATABASE_URL": settings.database_url}
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) as process:
         ended, refused = None, None
         while refused is None:
             if ended is None and process.poll() is not None:

@@ -12,14 +12,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from costlens.domain.names import identities_of
+from costlens.domain.periods import local_day
 from costlens.domain.runs import RunInput
 from costlens.services.ingest import Accepted
 from costlens.services.linking import decide_links, link_repository
 from costlens.services.organizations import create_team
+from costlens.services.reclassify import reclassify
+from costlens.services.repricing import reprice
 from costlens.services.sync import import_records
+from costlens.services.verify import check
 from costlens.store import tables as t
 from costlens.store.identity import person_ids
 from costlens.store.organizations import KeyRow
+from costlens.store.run_changes import Selection
+from costlens.store.upsert import put
 from tests.services.ledger import (
     NOW,
     Ledger,
@@ -77,7 +83,7 @@ def pulls(draw: st.DrawFn) -> Any:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Ingest, import, link, decide and merge at random; the sums must hold after every step."""
+    """Ingest, import, link, decide, merge, reprice, reclassify and repair at random; the sums hold after every step."""
 
     engine = "sqlite"
 
@@ -169,6 +175,40 @@ class LedgerMachine(RuleBasedStateMachine):
         with self.ledger.store.write() as tx:
             both = identities_of(login=one, email=other)
             person_ids(tx, self.ledger.organization.id, [both], self.now)
+
+    @rule(model=st.sampled_from(("gpt-4o", "gpt-4o-mini", "no-such-model-9")), picos=st.integers(0, 3_000_000))
+    def reprice(self, model: str, picos: int) -> None:
+        """A price changes, then all runs get it; runs that are told of again meanwhile are priced by it too."""
+        with self.ledger.store.write() as tx:
+            row = {
+                "organization_id": self.ledger.organization.id,
+                "provider": "openai",
+                "model": model,
+                "effective_from": NOW - timedelta(days=20),
+                "alias_of": None,
+                "picos": {"input_uncached": picos, "output_text": 2 * picos},
+                "created_at": self.now,
+            }
+            put(tx, t.price_overrides, [row], key=("organization_id", "provider", "model", "effective_from"))
+        for left in (True, False):
+            done = reprice(self.ledger.store, self.ledger.organization.id, Selection(), apply=True, now=self.now)
+            assert left or not done.total.runs
+
+    @rule(environment=st.sampled_from(("production", "development")), key=st.integers(0, 3), code=st.booleans())
+    def reclassify(self, environment: str, key: int, code: bool) -> None:
+        where = Selection(environment=environment, api_key_id=self.keys_to_use[key].id)
+        reclassify(self.ledger.store, self.ledger.organization.id, where, code=code, now=self.now)
+
+    @rule(data=st.data(), table=st.sampled_from((t.rollup_15m, t.rollup_day, t.rollup_dimension, t.rollup_links)))
+    def spoil_and_repair(self, data: st.DataObject, table: Any) -> None:
+        row = data.draw(st.sampled_from(self.ledger.rows(table)))
+        with self.ledger.store.write() as tx:
+            here = [column == row[column.name] for column in table.primary_key.columns]
+            tx.execute(table.update().where(*here).values(runs=row["runs"] + 1))
+        moment = row.get("bucket")
+        day = row["day"] if moment is None else local_day(moment, self.ledger.organization.timezone)
+        found = check(self.ledger.store, self.ledger.organization.id, days=[day], repair=True, now=self.now)
+        assert (found.differing, found.repaired, found.left) == (1, 1, 0)
 
     @invariant()
     def sums_hold(self) -> None:

@@ -18,16 +18,15 @@ from costlens.services.ingest import Accepted
 from costlens.services.linking import decide_links, link_repository, overdue, waiting
 from costlens.services.sync import import_records
 from costlens.store import tables as t
-from tests.databases import ENGINES
 from tests.services.ledger import NOW, Ledger, a_commit, a_pull, a_run, check_buckets, check_sums, open_ledger
 
 LATER = NOW + timedelta(hours=1)
 COMMIT = a_commit("a" * 40, NOW)
 
 
-@pytest.fixture(params=ENGINES)
-def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
-    with open_ledger(engine=request.param) as opened:
+@pytest.fixture
+def ledger(engine: str) -> Iterator[Ledger]:
+    with open_ledger(engine=engine) as opened:
         yield opened
         check_sums(opened)
         check_buckets(opened)

@@ -20,12 +20,6 @@ from costlens.store.engine import Store
 from costlens.store.tables import pull_requests, repositories, rollup_links
 from tests import acme
 from tests.acme import ACME, API, CHARLIES, DOLLAR, INFRA, PAYMENTS, STOREFRONT, WEB, WEEK
-from tests.databases import ENGINES
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -17,14 +17,12 @@ from costlens.store import tables as t
 from costlens.store.engine import Store, Tx
 from costlens.store.upsert import insert_one
 from tests.acme import november
-from tests.databases import ENGINES, open_store
-
-only_postgresql = pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+from tests.databases import only_postgresql, open_store
 
 
-@pytest.fixture(params=ENGINES)
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    with open_store(request.param) as opened:
+@pytest.fixture
+def store(engine: str) -> Iterator[Store]:
+    with open_store(engine) as opened:
         yield opened
 
 
@@ -61,7 +59,7 @@ def test_a_read_sees_one_state(store: Store) -> None:
         assert count_users(tx) == 1
 
 
-@only_postgresql
+@only_postgresql  # SQLite has no transaction that refuses to write
 def test_a_read_cannot_write(store: Store) -> None:
     with pytest.raises(DBAPIError, match="read-only"), store.read() as tx:
         add_user(tx, "alice")
@@ -82,7 +80,7 @@ def test_work_is_done_again_when_the_key_was_stored_meanwhile(store: Store) -> N
     assert tries == [0, 0]
 
 
-@only_postgresql
+@only_postgresql  # SQLite has one writer at a time, which waits for nobody
 def test_two_that_wait_for_each_other_both_come_through(store: Store) -> None:
     with store.write() as tx:
         ids = [add_user(tx, name) for name in ("alice", "bob")]
@@ -118,19 +116,20 @@ def test_two_that_wait_for_each_other_both_come_through(store: Store) -> None:
         assert len({*tx.scalars(select(t.users.c.name))}) == 1
 
 
-@only_postgresql
-def test_a_lock_that_is_held_too_long_is_unavailable(store: Store) -> None:
+def test_a_lock_that_is_held_too_long_is_unavailable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
     with store.write() as tx:
         alice = add_user(tx, "alice")
     name = t.users.update().where(t.users.c.id == alice).values(name="alice")
-    with store.write() as tx:
+    hasty = Store(store.engine.url.render_as_string(hide_password=False))
+    with hasty.write() as tx:
         tx.execute(name)
-        with pytest.raises(Unavailable), store.write() as other:  # noqa: PT012 - the wait is shortened for the test
-            other.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        with pytest.raises(Unavailable), hasty.write() as other:
             other.execute(name)
+    hasty.close()
 
 
-@only_postgresql
+@only_postgresql  # SQLite has no server
 def test_a_connection_that_the_server_ended_is_replaced(store: Store) -> None:
     with store.write() as tx:
         add_user(tx, "alice")
@@ -146,7 +145,7 @@ def test_a_connection_that_the_server_ended_is_replaced(store: Store) -> None:
         assert count_users(tx) == 1
 
 
-@only_postgresql
+@only_postgresql  # a file has no limit of connections to keep under
 def test_more_work_than_connections_waits_and_then_is_unavailable(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

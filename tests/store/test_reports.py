@@ -15,12 +15,11 @@ from costlens.store.engine import Store, Tx
 from costlens.store.tables import pull_requests, rollup_links
 from tests import acme
 from tests.acme import ACME, CHARLIES, DOLLAR, STOREFRONT, WEB, WEEK
-from tests.databases import ENGINES
 
 
-@pytest.fixture(params=ENGINES)
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    with acme.open_acme(request.param) as opened:
+@pytest.fixture
+def store(engine: str) -> Iterator[Store]:
+    with acme.open_acme(engine) as opened:
         yield opened
 
 

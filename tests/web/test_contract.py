@@ -373,4 +373,13 @@ def test_health_needs_no_key(nobody: Caller) -> None:
     for prefix in PREFIXES:
         assert nobody.json(f"{prefix}/healthz") == {"status": "ok"}
         ready = nobody.json(f"{prefix}/readyz")
-        assert ready["checks"] == {"database": True, "migrations": True, "queue": False}
+        prices = ready["checks"].pop("prices")
+        assert prices["version"].startswith("genai-prices ")
+        rollups = {"checkedAt": None, "drift": 0}
+        assert ready["checks"] == {
+            "database": True,
+            "migrations": True,
+            "queue": False,
+            "worker": None,
+            "rollups": rollups,
+        }

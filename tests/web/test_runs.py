@@ -6,15 +6,15 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from costlens.services.linking import link_repository
+from costlens.services.verify import check
 from costlens.store.engine import Store
-from costlens.store.rollups import drift
+from tests.databases import refuse
 from tests.web.caller import Caller, error_of
 from tests.web.conftest import PERIOD, WEB, Shipped
 
@@ -43,9 +43,7 @@ def link_anew(store: Store, shipped: Shipped) -> int:
 
 
 def balanced(store: Store, shipped: Shipped) -> bool:
-    with store.read() as tx:
-        away = drift(tx, shipped.organization.id, datetime(2015, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
-    return set(away.values()) == {0}
+    return not check(store, shipped.organization.id).findings
 
 
 def test_a_run_comes_back_as_it_was_sent(alice: Caller) -> None:
@@ -231,11 +229,7 @@ def test_move(store: Store, shipped: Shipped, alice: Caller) -> None:
 
 def test_a_move_is_kept_whole_or_not_at_all(store: Store, shipped: Shipped, alice: Caller) -> None:
     before = kept(alice, shipped, "login")
-    with store.write() as tx:
-        tx.exec_driver_sql(
-            "CREATE TRIGGER no_rejection BEFORE INSERT ON link_decisions WHEN NOT NEW.confirmed "
-            "BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END"
-        )
+    refuse(store, "link_decisions", when="NOT NEW.confirmed")
     body = {"action": "move", "fromPrNumber": 1, "prNumber": 2}
     assert alice.post(f"/runs/{shipped.ids['login']}/links", body).status_code == 500
     link_anew(store, shipped)

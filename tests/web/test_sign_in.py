@@ -13,10 +13,10 @@ from sqlalchemy import update
 from costlens.config import Settings
 from costlens.factory import create_app
 from costlens.services.organizations import sign_in_link
+from costlens.services.set_up import set_up_token
 from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
-from costlens.web.ui.accounts import set_up_token
 from tests.web.caller import Caller
 
 HOME = "/app/acme/repositories"

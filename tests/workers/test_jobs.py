@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,27 +14,29 @@ from redis.exceptions import LockError
 from rq import Queue
 from rq.job import Job
 from rq.registry import FailedJobRegistry, ScheduledJobRegistry
+from rq.utils import import_attribute
 
+from costlens.config import Settings
 from costlens.domain.runs import RunInput
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.github.snapshot import read_snapshot
 from costlens.queue import JobQueue
-from costlens.services import keys, linking, organizations, runs, sync
+from costlens.services import health, keys, linking, organizations, runs, sync
 from costlens.services.ingest import ingest
+from costlens.store import tables
 from costlens.store.engine import Store
-from costlens.store.migrate import upgrade
 from costlens.store.organizations import Organization
 from tests.e2e.facts import REPOSITORY, write_snapshot
 from tests.e2e.servers import environment, run, valkey, wait_until
 from workers import linking as jobs
+from workers import schedule
 
 
 @dataclass(slots=True)
 class Workplace:
     """A database and a queue as a worker sees them."""
 
-    data: Path
-    url: str
+    settings: Settings
     store: Store
     redis: Redis
     key: str
@@ -44,15 +46,13 @@ class Workplace:
     def queue(self) -> Queue:
         return Queue("default", connection=self.redis)
 
-    @property
-    def scheduled(self) -> ScheduledJobRegistry:
-        return ScheduledJobRegistry("default", connection=self.redis)
-
-    def work(self, **settings: str) -> None:
+    def work(self, *, database: str | None = None) -> None:
         """Lets a worker do everything that is due, and makes all that is planned due first."""
-        for name in self.scheduled.get_job_ids():
-            self.scheduled.schedule(Job.fetch(name, connection=self.redis), datetime.now(UTC) - timedelta(seconds=1))
-        done = run("worker", "--burst", env=environment(self.data, REDIS_URL=self.url, **settings))
+        registry = planned(self.redis)
+        for name in registry.get_job_ids():
+            registry.schedule(Job.fetch(name, connection=self.redis), datetime.now(UTC) - timedelta(seconds=1))
+        ours = {"DATABASE_URL": database or self.settings.database_url, "REDIS_URL": self.settings.queue_url}
+        done = run("worker", "--burst", env=environment(self.settings.data, **ours))
         assert done.returncode == 0, done.stderr
 
     def store_runs(self, *, pull: int | None, count: int = 1, at: datetime | None = None) -> int:
@@ -89,21 +89,28 @@ def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def workplace(queue_url: str, tmp_path: Path) -> Iterator[Workplace]:
-    redis = Redis.from_url(queue_url)
-    redis.flushall()
-    store = Store(f"sqlite:///{tmp_path / 'costlens.db'}")
-    upgrade(store)
+def redis(queue_url: str) -> Iterator[Redis]:
+    """The queue's server, empty."""
+    with Redis.from_url(queue_url) as opened:
+        opened.flushall()
+        yield opened
+
+
+@pytest.fixture
+def workplace(settings: Settings, store: Store, queue_url: str, redis: Redis) -> Workplace:
     made = organizations.create_organization(store, "Acme", "alice@example.com", plan="self-hosted")
-    yield Workplace(tmp_path, queue_url, store, redis, made.api_key, made.organization)
-    store.close()
-    redis.close()
+    return Workplace(replace(settings, redis_url=queue_url), store, redis, made.api_key, made.organization)
+
+
+def planned(redis: Redis) -> ScheduledJobRegistry:
+    """Jobs that wait for their time."""
+    return ScheduledJobRegistry("default", connection=redis)
 
 
 def test_link_repository_links_runs_to_their_pull_request(workplace: Workplace, tmp_path: Path) -> None:
     repository = workplace.store_runs(pull=1, count=3)
     workplace.import_pulls(tmp_path, 1)
-    assert JobQueue(workplace.url).link_soon(workplace.organization.id, repository)
+    assert JobQueue(workplace.settings.queue_url).link_soon(workplace.organization.id, repository)
     assert workplace.counted() == 0
     workplace.work()
     assert workplace.counted() == 3
@@ -111,21 +118,21 @@ def test_link_repository_links_runs_to_their_pull_request(workplace: Workplace, 
     assert workplace.redis.keys("rq:job:*") == [], "a finished job leaves nothing behind"
 
 
-def test_requests_within_a_second_give_one_job(workplace: Workplace) -> None:
+def test_requests_within_a_second_give_one_job(queue_url: str, redis: Redis) -> None:
     wait_until(lambda: time.time() % 1 < 0.3, 2)  # so that all calls fall into one second
-    first, second = JobQueue(workplace.url), JobQueue(workplace.url)
+    first, second = JobQueue(queue_url), JobQueue(queue_url)
     assert all(queue.link_soon(1, 1) for queue in (first, first, second, second))
     assert first.link_soon(1, 2)
-    assert len(workplace.scheduled.get_job_ids()) == 2
+    assert len(planned(redis).get_job_ids()) == 2
 
 
-def test_a_request_in_a_later_second_gives_a_job_of_its_own(workplace: Workplace) -> None:
-    queue = JobQueue(workplace.url)
+def test_a_request_in_a_later_second_gives_a_job_of_its_own(queue_url: str, redis: Redis) -> None:
+    queue = JobQueue(queue_url)
     assert queue.link_soon(1, 1)
     second = int(time.time())
     wait_until(lambda: int(time.time()) > second, 2)
     assert queue.link_soon(1, 1)
-    assert len(workplace.scheduled.get_job_ids()) == 2
+    assert len(planned(redis).get_job_ids()) == 2
 
 
 def test_sweep_links_runs_that_the_queue_missed(workplace: Workplace, tmp_path: Path) -> None:
@@ -160,34 +167,57 @@ def test_age_pending_makes_runs_without_a_pull_request_unlinked(workplace: Workp
     assert workplace.states() == ["unlinked"]
 
 
-def test_a_failing_job_is_tried_again_and_then_kept_among_the_failed(workplace: Workplace, tmp_path: Path) -> None:
-    assert JobQueue(workplace.url).link_soon(workplace.organization.id, 1)
-    (name,) = workplace.scheduled.get_job_ids()
+def test_verify_and_repair_puts_spoiled_sums_right_and_readyz_tells(workplace: Workplace) -> None:
+    workplace.store_runs(pull=1, count=3)
+    with workplace.store.write() as tx:
+        tx.execute(tables.rollup_day.update().values(runs=9))
+    job = workplace.queue.enqueue("workers.ledger.verify_and_repair")
+    workplace.work()
+    assert job.return_value() == {"acme": {"rollup_day": 1}}
+    assert health.rollups(workplace.store)["drift"] == 1
+    again = workplace.queue.enqueue("workers.ledger.verify_and_repair")
+    workplace.work()
+    assert again.return_value() == {"acme": {}}
+    assert health.rollups(workplace.store)["drift"] == 0
+
+
+def test_every_periodic_job_can_be_found_by_a_worker() -> None:
+    names = [job.name for job in schedule.PERIODIC]
+    assert {"workers.linking.sweep", "workers.linking.age_pending", "workers.ledger.verify_and_repair"} == set(names)
+    assert all(callable(import_attribute(name)) for name in names)
+
+
+def test_a_failing_job_is_tried_again_and_then_kept_among_the_failed(
+    workplace: Workplace, engine: str, tmp_path: Path
+) -> None:
+    assert JobQueue(workplace.settings.queue_url).link_soon(workplace.organization.id, 1)
+    (name,) = planned(workplace.redis).get_job_ids()
     failed = FailedJobRegistry("default", connection=workplace.redis)
-    broken = f"sqlite:///{tmp_path / 'nowhere' / 'costlens.db'}"
+    nowhere = tmp_path / "nowhere"
+    broken = {"sqlite": f"sqlite:///{nowhere}/x.db", "postgresql": f"postgresql://costlens@/x?host={nowhere}"}[engine]
     for left in (2, 1, 0):
-        workplace.work(DATABASE_URL=broken)
+        workplace.work(database=broken)
         assert Job.fetch(name, connection=workplace.redis).retries_left == left
-        assert workplace.scheduled.get_job_ids() == [name]
+        assert planned(workplace.redis).get_job_ids() == [name]
         assert failed.get_job_ids() == []
-    workplace.work(DATABASE_URL=broken)
+    workplace.work(database=broken)
     assert failed.get_job_ids() == [name]
-    assert workplace.scheduled.get_job_ids() == []
+    assert planned(workplace.redis).get_job_ids() == []
 
 
 def test_the_lock_of_a_pass_is_renewed_while_it_runs_and_short_when_it_is_killed(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "LOCK_SECONDS", 0.6)
     monkeypatch.setattr(jobs, "WAIT_SECONDS", 0.1)
-    with jobs.alone(workplace.redis, "one"):
+    with jobs.alone(redis, "one"):
         for _ in range(5):
             time.sleep(0.3)
-            assert 0 < workplace.redis.pttl("one") <= 600
-            with pytest.raises(LockError), jobs.alone(workplace.redis, "one"):
+            assert 0 < redis.pttl("one") <= 600
+            with pytest.raises(LockError), jobs.alone(redis, "one"):
                 pass
-    assert not workplace.redis.exists("one")
-    with jobs.alone(workplace.redis, "one"):
+    assert not redis.exists("one")
+    with jobs.alone(redis, "one"):
         pass
 
 

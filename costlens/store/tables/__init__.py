@@ -11,6 +11,7 @@ from costlens.store.tables.accounts import (
     users,
 )
 from costlens.store.tables.base import Id, metadata
+from costlens.store.tables.checks import rollup_checks
 from costlens.store.tables.facts import (
     commits,
     identities,
@@ -23,6 +24,7 @@ from costlens.store.tables.facts import (
     repository_aliases,
 )
 from costlens.store.tables.ledger import (
+    DIMENSIONS,
     MEASURES,
     USAGE_COLUMNS,
     link_decisions,
@@ -30,6 +32,7 @@ from costlens.store.tables.ledger import (
     price_overrides,
     rollup_15m,
     rollup_day,
+    rollup_dimension,
     rollup_latency,
     rollup_links,
     run_keys,
@@ -37,6 +40,7 @@ from costlens.store.tables.ledger import (
 )
 
 __all__ = [
+    "DIMENSIONS",
     "MEASURES",
     "USAGE_COLUMNS",
     "Id",
@@ -58,7 +62,9 @@ __all__ = [
     "repositories",
     "repository_aliases",
     "rollup_15m",
+    "rollup_checks",
     "rollup_day",
+    "rollup_dimension",
     "rollup_latency",
     "rollup_links",
     "run_keys",

@@ -76,6 +76,7 @@ team_members = Table(
     metadata,
     Column("team_id", BigInteger, ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
     Column("member_id", BigInteger, ForeignKey("members.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "member_id"),
 )
 
 

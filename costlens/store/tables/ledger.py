@@ -1,6 +1,7 @@
 """Runs, links, prices, and the sums that screens read.
 
-Names of dimensions in the rollups use 0 and '' for "none", since a key column cannot be null.
+Names of dimensions in the rollups use 0 and '' for "none", since a key column cannot be null. On SQLite the rollups and
+keys are stored by their primary key (without a row number): one tree to write instead of two.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ run_keys = Table(
     Column("value", Text, primary_key=True),
     Column("run_id", BigInteger, primary_key=False, nullable=False),
     Column("content_hash", LargeBinary),  # null: this kind does not compare content
-    Index(None, "run_id"),
+    sqlite_with_rowid=False,
 )
 
 
@@ -183,6 +184,18 @@ MEASURES = (
     "timed_runs",
 )
 
+# What a drill-down goes by, and the column of rollup_day that holds it.
+DIMENSIONS = {
+    "team": "team_id",
+    "person": "person_id",
+    "repository": "repository_id",
+    "provider": "provider",
+    "model": "model",
+    "prompt": "prompt_id",
+    "tool": "tool",
+    "environment": "environment",
+}
+
 
 def _measures() -> list[Column[int]]:
     return [Column(name, BigInteger, nullable=False) for name in MEASURES]
@@ -198,6 +211,7 @@ rollup_15m = Table(
     Column("code", Boolean, primary_key=True),
     Column("success", Boolean, primary_key=True),
     *_measures(),
+    sqlite_with_rowid=False,
 )
 
 
@@ -210,6 +224,7 @@ rollup_latency = Table(
     Column("model", Text, primary_key=True),
     Column("step", SmallInteger, primary_key=True),  # int(ln(milliseconds) / ln 1.1): 5 % wide
     Column("runs", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 
@@ -227,6 +242,21 @@ rollup_day = Table(
     Column("tool", Text, primary_key=True),
     Column("environment", Text, primary_key=True),
     *_measures(),
+    sqlite_with_rowid=False,
+)
+
+
+# The same days by one dimension at a time, for drill-downs over a year: rollup_day has almost a row a run.
+rollup_dimension = Table(
+    "rollup_dimension",
+    metadata,
+    Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
+    Column("dimension", Text, primary_key=True),  # one of DIMENSIONS, or state: only runs and cost, from the ledger
+    Column("value", Text, primary_key=True),  # a name, or an id in digits; '': none
+    Column("day", Date, primary_key=True),  # in the organization's time zone
+    *_measures(),
+    Index(None, "organization_id", "day"),
+    sqlite_with_rowid=False,
 )
 
 
@@ -245,6 +275,7 @@ rollup_links = Table(
     Column("runs", BigInteger, nullable=False),  # a run of several pull requests counts once, in the first
     Column("priced_runs", BigInteger, nullable=False),
     Column("cost_nanos", BigInteger, nullable=False),
+    # With a row number, unlike the others: SQLite would read a whole organization by the primary key instead of this.
     Index(None, "organization_id", "pull_request_id"),
 )
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
 from flask import Blueprint, Response
 
 from costlens.domain.shown import dollars, instant
+from costlens.domain.spreadsheet import csv_line
 from costlens.services.analytics import Overview, Totals, overview
 from costlens.services.usage import plan_usage
 from costlens.web.answers import json_answer
-from costlens.web.api import params
+from costlens.web.api import groups, params
 from costlens.web.auth import require_key
 from costlens.web.context import context
 
@@ -26,13 +25,14 @@ def blueprint() -> Blueprint:
 
 
 def get_overview() -> Response:
-    """Sums of a period; successRate is a percent here."""
+    """Sums of a period, by `groupBy` too; successRate is a percent here."""
     organization = require_key("read").organization
     window = params.period(organization, default="30d", any_zone=True)
-    found = overview(context().store, organization, window, params.analytics_where(organization))
+    where, by = params.analytics_where(organization), groups.asked()
+    found = overview(context().store, organization, window, where, group_by=by)
     if params.choice("format", ("json", "csv")) == "csv":
-        return _csv(found)
-    return json_answer(_answer(found))
+        return _csv(found) if found.groups is None else groups.csv_answer(found.groups)
+    return json_answer(_answer(found) | ({} if found.groups is None else {"groups": groups.answer(found.groups)}))
 
 
 def _answer(found: Overview) -> dict[str, Any]:
@@ -71,13 +71,12 @@ def _sums(totals: Totals) -> dict[str, Any]:
 
 
 def _csv(found: Overview) -> Response:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("date", "runs", "cost", "tokens"))
-    for label, totals in [*((day.isoformat(), sums) for day, sums in found.days.items()), ("total", found.total)]:
+    labelled = [*((day.isoformat(), sums) for day, sums in found.days.items()), ("total", found.total)]
+    lines = [csv_line(("date", "runs", "cost", "tokens"))]
+    for label, totals in labelled:
         shown = _sums(totals)
-        rows.writerow((label, shown["runs"], shown["cost"], shown["tokens"]))
-    return Response(text.getvalue(), mimetype="text/csv")
+        lines.append(csv_line((label, shown["runs"], shown["cost"], shown["tokens"])))
+    return Response("".join(lines), mimetype="text/csv")
 
 
 def get_usage() -> Response:

@@ -82,6 +82,17 @@ _IN_METADATA = (
 )  # fmt: skip
 
 
+class _ItemBody(RunBody, rename="camel"):
+    """One run of a batch, where tokensUsed and input have other names too."""
+
+    tokens: Any = None
+    prompt: Any = None
+
+
+class _GoodBatch(msgspec.Struct):
+    runs: list[_ItemBody]
+
+
 class BatchBody(msgspec.Struct):
     """The envelope of POST /integrations/batch; items are decoded one by one, so a bad one fails alone."""
 
@@ -127,13 +138,28 @@ def invalid(error: Exception) -> InvalidInput:
     return InvalidInput(message, field=missing[1] if missing else None)
 
 
+# Most bodies are right as they are. What these refuse is read again field by field, to say what is wrong with it.
+_run_decoder = msgspec.json.Decoder(RunBody)
+_batch_decoder = msgspec.json.Decoder(_GoodBatch)
+
+
 def read_run(body: bytes, ratio: Ratio) -> RunInput:
     """A run from the bytes of one JSON object. Raises InvalidInput."""
-    return _run(_object(body), ratio)
+    try:
+        found = _run_decoder.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return _run(_body(_object(body)), ratio)
+    return _run(_body(_object(body)) if found.metadata else found, ratio)
 
 
 def read_batch(body: bytes, limit: int, ratio: Ratio) -> list[RunInput | CostLensError]:
     """One run or one error an item, in order. Raises InvalidInput for the envelope, TooLarge past `limit` items."""
+    try:
+        found = _batch_decoder.decode(body).runs
+        if len(found) <= limit and all(_complete(item) for item in found):
+            return [_good_item(item, ratio) for item in found]
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        pass
     envelope = decode(body, BatchBody)
     items = envelope.runs if envelope.runs is not None else envelope.requests
     if items is None:
@@ -169,18 +195,34 @@ def _item(item: msgspec.Raw, ratio: Ratio) -> RunInput | CostLensError:
         for other, name in (("tokens", "tokensUsed"), ("prompt", "input")):
             if other in raw:
                 raw.setdefault(name, raw[other])
-        return _run(raw, ratio)
+        return _run(_body(raw), ratio)
     except CostLensError as error:
         return error
 
 
-def _run(raw: dict[str, Any], ratio: Ratio) -> RunInput:
+def _complete(body: _ItemBody) -> bool:
+    """Whether each value stands in its own field."""
+    return not body.metadata and body.tokens is None and body.prompt is None
+
+
+def _good_item(body: _ItemBody, ratio: Ratio) -> RunInput | CostLensError:
+    try:
+        return _run(body, ratio)
+    except CostLensError as error:
+        return error
+
+
+def _body(raw: dict[str, Any]) -> RunBody:
+    """A typed run, with what stands in `metadata` in its place. Raises InvalidInput naming the field."""
     metadata = raw.get("metadata")
     if isinstance(metadata, dict):
         for name in _IN_METADATA:
             if raw.get(name) is None and name in metadata:
                 raw[name] = metadata[name]
-    body = convert(raw, RunBody)
+    return convert(raw, RunBody)
+
+
+def _run(body: RunBody, ratio: Ratio) -> RunInput:
     provider = _clean(body.provider, "provider").lower()
     model = _clean(body.model, "model")
     occurred = body.timestamp or datetime.now(UTC)
@@ -258,7 +300,7 @@ def _clean(text: str, field: str) -> str:
 
 def _optional(text: str | None, field: str) -> str | None:
     """None for an empty text: callers send `""` for what they do not know."""
-    return _clean(text, field) if text is not None and text.strip() else None
+    return _clean(text, field) if text and not text.isspace() else None
 
 
 def _lower(text: str | None) -> str | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from costlens.domain.errors import Unavailable
-from costlens.store.migrate import at_head
+from costlens.services.health import health
 from costlens.web.answers import json_answer
 from costlens.web.context import context
 
@@ -24,15 +23,7 @@ def get_health() -> Response:
 
 
 def get_ready() -> Response:
-    """200 when runs can be stored; the queue may be away, then `queue` says so and links come later."""
-    found = context()
-    try:
-        database, migrations = True, at_head(found.store)
-    except Unavailable:
-        database = migrations = False
-    ready = database and migrations
-    body = {
-        "status": "ready" if ready else "not ready",
-        "checks": {"database": database, "migrations": migrations, "queue": found.queue.ping()},
-    }
-    return json_answer(body, 200 if ready else 503)
+    """200 when runs can be stored; `checks` says what else works."""
+    found = health(context().store, context().queue)
+    body = {"status": "ready" if found.ready else "not ready", "checks": found.checks}
+    return json_answer(body, 200 if found.ready else 503)

@@ -11,7 +11,7 @@ from costlens.domain.errors import CostLensError, UnsupportedMedia
 from costlens.domain.runs import show_id
 from costlens.domain.shown import dollars
 from costlens.services import usage as usage_service
-from costlens.services.ingest import Accepted, Ingested, Result, ingest
+from costlens.services.ingest import Accepted, Ingested, Result, give_way, ingest
 from costlens.store.organizations import KeyRow
 from costlens.web.answers import json_answer
 from costlens.web.api.bodies import Ratio, read_batch, read_run
@@ -31,6 +31,7 @@ def blueprint() -> Blueprint:
 def track_run() -> Response:
     """Stores one run; answers after it is stored."""
     key = require_key("ingest")
+    give_way(context().store)
     result = _store(key, [read_run(json_body(), _ratio(key))]).results[0]
     if isinstance(result, CostLensError):
         raise result
@@ -40,6 +41,7 @@ def track_run() -> Response:
 def track_batch() -> Response:
     """Stores the good items of a batch: 200 when all are good, 207 when some are not."""
     key = require_key("ingest")
+    give_way(context().store)
     items = read_batch(json_body(), PLANS[key.organization.plan].batch_size, _ratio(key))
     return batch_answer(_store(key, items).results)
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 from flask import Blueprint, Response
 
-from costlens.domain.errors import InvalidInput
 from costlens.domain.linking import sentence
 from costlens.domain.runs import read_id, show_id
 from costlens.domain.shown import dollars, instant
 from costlens.services import runs as run_service
+from costlens.services.exports import every_link, every_run
 from costlens.services.runs import RunDetails
 from costlens.store.runs import RunFilter
-from costlens.store.tables import USAGE_COLUMNS
-from costlens.store.types import from_millis, to_millis
 from costlens.web.answers import json_answer
 from costlens.web.api import params
 from costlens.web.api.bodies import decode
+from costlens.web.api.cursors import link_cursor, read_link_cursor, read_run_cursor, run_cursor
+from costlens.web.api.exports import export_answer, export_form, export_limit
 from costlens.web.api.integrations import json_body
 from costlens.web.auth import require_key
 from costlens.web.context import context
@@ -35,6 +33,62 @@ _TOKENS = {
     "output_reasoning": "outputReasoning",
 }
 
+# In CSV, where the token counts are columns of their own.
+_RUN_COLUMNS = (
+    "id",
+    "requestId",
+    "correlationId",
+    "sessionId",
+    "timestamp",
+    "receivedAt",
+    "source",
+    "provider",
+    "model",
+    "requestedModel",
+    "promptId",
+    "environment",
+    "tool",
+    "tags",
+    "team",
+    "actor",
+    "repo",
+    "branch",
+    "commitSha",
+    "commitRole",
+    "prNumber",
+    *_TOKENS.values(),
+    "tokensUsed",
+    "usageQuality",
+    "cost",
+    "costStatus",
+    "listCost",
+    "reportedCost",
+    "priceVersion",
+    "success",
+    "error",
+    "latency",
+    "linkState",
+    "unlinkedReason",
+    "linkedCost",
+)
+_LINK_COLUMNS = (
+    "run",
+    "requestId",
+    "repo",
+    "pullRequest",
+    "title",
+    "outcome",
+    "commitSha",
+    "rule",
+    "confidence",
+    "state",
+    "cost",
+    "share",
+    "evidence",
+    "sentence",
+    "since",
+)
+
 
 def blueprint() -> Blueprint:
     """The routes of runs and their links."""
@@ -47,17 +101,19 @@ def blueprint() -> Blueprint:
 
 
 def list_runs() -> Response:
-    """Runs, newest first, a page at a time."""
+    """Runs, newest first: a page of them, or all as a file."""
     organization = require_key("read").organization
-    limit = params.number("limit", 100, 1, 1_000)
-    page = run_service.page_of_runs(
-        context().store, organization, run_filter(organization), limit=limit, before=read_cursor(params.text("cursor"))
-    )
-    last = page.rows[-1] if page.more else None
+    read = partial(run_service.page_of_runs, context().store, organization, run_filter(organization))
+    before = read_run_cursor(params.text("cursor"))
+    if form := export_form():
+        shown = run_object if form == "ndjson" else _flat_run
+        pages = (map(shown, rows) for rows in every_run(read, limit=export_limit(), before=before))
+        return export_answer(form, f"{organization.slug}-runs", _RUN_COLUMNS, pages)
+    page = read(limit=params.number("limit", 100, 1, 1_000), before=before)
     return json_answer(
         {
             "runs": [run_object(row) for row in page.rows],
-            "nextCursor": show_cursor(last) if last else None,
+            "nextCursor": run_cursor(page.rows[-1]) if page.more else None,
         }
     )
 
@@ -84,6 +140,8 @@ def run_filter(organization: Any) -> RunFilter:
 
 def run_object(row: Any) -> dict[str, Any]:
     """A run as the API shows it. `cost` null: no price is known."""
+    counts = row._mapping
+    tokens = {name: counts[column] for column, name in _TOKENS.items()}
     return {
         "id": show_id("run", row.id),
         "requestId": row.request_id or show_id("req", row.id),
@@ -106,8 +164,8 @@ def run_object(row: Any) -> dict[str, Any]:
         "commitSha": row.commit_sha,
         "commitRole": row.commit_role,
         "prNumber": row.pr_number,
-        "tokens": {name: row._mapping[column] for column, name in _TOKENS.items()},
-        "tokensUsed": sum(row._mapping[column] for column in USAGE_COLUMNS),
+        "tokens": tokens,
+        "tokensUsed": sum(tokens.values()),
         "usageQuality": row.usage_quality,
         "cost": dollars(row.cost_nanos),
         "costStatus": row.cost_status,
@@ -121,6 +179,11 @@ def run_object(row: Any) -> dict[str, Any]:
         "unlinkedReason": row.unlinked_reason,
         "linkedCost": dollars(row.counted_nanos),
     }
+
+
+def _flat_run(row: Any) -> dict[str, Any]:
+    run = run_object(row)
+    return {**run, **run["tokens"]}
 
 
 def get_run(run_id: str) -> Response:
@@ -180,21 +243,27 @@ def decide(run_id: str) -> Response:
 
 
 def list_links() -> Response:
-    """The links that hold now, a page at a time."""
+    """The links that hold now, those of the newest run first: a page of them, or all as a file."""
     organization = require_key("read").organization
-    filters = params.roi_filters(organization)
-    limit = params.number("limit", 100, 1, 1_000)
-    page = run_service.page_of_links(
+    read = partial(
+        run_service.page_of_links,
         context().store,
         organization.id,
-        limit=limit,
-        after=params.number("cursor", 0, 0, 10**12 - 1),
         state=params.choice("state", ("counted", "suggested", "rejected")),
-        repository_id=filters.repository_id,
+        repository_id=params.roi_filters(organization).repository_id,
         run_id=_number(run) if (run := params.text("run")) else None,
     )
-    last = page.rows[-1].id if page.more else None
-    return json_answer({"links": [link_object(row) for row in page.rows], "nextCursor": str(last) if last else None})
+    after = read_link_cursor(params.text("cursor"))
+    if form := export_form():
+        pages = (map(link_object, rows) for rows in every_link(read, limit=export_limit(), after=after))
+        return export_answer(form, f"{organization.slug}-links", _LINK_COLUMNS, pages)
+    page = read(limit=params.number("limit", 100, 1, 1_000), after=after)
+    return json_answer(
+        {
+            "links": [link_object(row) for row in page.rows],
+            "nextCursor": link_cursor(page.rows[-1]) if page.more else None,
+        }
+    )
 
 
 def link_object(row: Any) -> dict[str, Any]:
@@ -222,21 +291,3 @@ def link_object(row: Any) -> dict[str, Any]:
 def _number(text: str) -> int:
     """The number of a shown run id; one that cannot be an id names no run."""
     return read_id("run", text) or 0
-
-
-def show_cursor(row: Any) -> str:
-    """Where the page after this run begins."""
-    return base64.urlsafe_b64encode(f"{to_millis(row.occurred_at)}.{row.id}".encode()).decode().rstrip("=")
-
-
-def read_cursor(text: str | None) -> tuple[datetime, int] | None:
-    """The place that `show_cursor` wrote; None at the start. Raises InvalidInput for another text."""
-    if text is None:
-        return None
-    try:
-        millis, _, run_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(".")
-        if not 0 <= int(millis) < 10**14 or not 0 <= int(run_id) < 1 << 63:
-            raise ValueError(text)
-        return from_millis(int(millis)), int(run_id)
-    except (ValueError, binascii.Error) as error:
-        raise InvalidInput("cursor is not one of ours", field="cursor") from error

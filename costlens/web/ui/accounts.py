@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask_login import login_user, logout_user
-from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.wrappers import Response
 
-from costlens.config import Settings
 from costlens.domain.errors import CostLensError, NotFound
 from costlens.services import organizations
+from costlens.services.set_up import is_set_up_token
 from costlens.store.organizations import User
 from costlens.web.auth import SignedIn, current_account, current_organizations
 from costlens.web.context import context
@@ -79,16 +78,9 @@ def sign_out() -> Response:
     return redirect(url_for("accounts.sign_in"))
 
 
-def set_up_token(settings: Settings) -> str:
-    """What the console's set-up link carries; it opens nothing once an owner exists."""
-    return str(URLSafeSerializer(settings.secret_key, salt="set-up").dumps("first owner"))
-
-
 def _check_set_up(token: str) -> None:
-    try:
-        URLSafeSerializer(context().settings.secret_key, salt="set-up").loads(token)
-    except BadSignature as error:
-        raise NotFound("This set-up link is not valid") from error
+    if not is_set_up_token(context().settings, token):
+        raise NotFound("This set-up link is not valid")
     if organizations.owner_exists(context().store):
         raise NotFound("An owner exists already; ask the console for `costlens sign-in-link EMAIL`")
 

@@ -21,7 +21,8 @@ from costlens.services.shell import Shell, shell
 from costlens.store.organizations import Organization
 from costlens.store.runs import RunFilter
 from costlens.store.tables import USAGE_COLUMNS
-from costlens.web.api.runs import details_object, read_cursor, show_cursor
+from costlens.web.api.cursors import read_run_cursor, run_cursor
+from costlens.web.api.runs import details_object
 from costlens.web.auth import current_account, current_organization, current_organizations
 from costlens.web.context import context
 from costlens.web.formats import date_range
@@ -166,7 +167,7 @@ def runs_page(slug: str) -> str:
         priced=False if query.get("price") == "none" else None,
         pull_request_id=pull,
     )
-    cursor = read_cursor(request.args.get("cursor"))
+    cursor = read_run_cursor(request.args.get("cursor"))
     page = run_service.page_of_runs(context().store, organization, where, limit=PAGE, before=cursor)
     totals = run_service.totals(context().store, organization.id, where)
     last = page.rows[-1] if page.more else None
@@ -179,7 +180,7 @@ def runs_page(slug: str) -> str:
             query=query,
             applied=_applied("runs", nav, found, query),
             range="Its whole life" if pull else _range(span),
-            next_url=page_url(nav, "runs", query | {"cursor": show_cursor(last)}) if last else None,
+            next_url=page_url(nav, "runs", query | {"cursor": run_cursor(last)}) if last else None,
         ),
         nav,
     )

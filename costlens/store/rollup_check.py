@@ -1,0 +1,220 @@
+"""The sums against the runs they sum: what differs, a local day at a time, and the repair by exactly that.
+
+A repair adds differences that were read in one snapshot. What others add meanwhile, to runs and sums alike, leaves
+the differences as they are, so nothing is locked while reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import islice
+from operator import sub
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import BigInteger, ColumnElement, Table, and_, func, select, type_coerce, update
+
+from costlens.domain.periods import day_start
+from costlens.store import tables as t
+from costlens.store.chunks import CHUNK
+from costlens.store.engine import Tx
+from costlens.store.links import current_links
+from costlens.store.rollups import QUARTER, Change, Groups, Key, Sums
+from costlens.store.types import from_millis
+from costlens.store.upsert import add_to, keep_first
+
+_QUARTER_MILLIS = QUARTER // timedelta(milliseconds=1)
+_BY_BUCKET = (t.rollup_15m, t.rollup_latency)
+_BY_DAY = (t.rollup_day, t.rollup_dimension, t.rollup_links)
+
+# What `Change` reads of a run.
+_RUN_COLUMNS = [
+    t.runs.c[name]
+    for name in (
+        "id", "occurred_at", "provider", "model", "code", "success", "team_id", "person_id", "repository_id",
+        "prompt_id", "tool", "environment", "latency_ms", *t.USAGE_COLUMNS, "usage_quality", "cost_nanos",
+        "baseline_cost_nanos", "link_state", "unlinked_reason",
+    )
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RollupDrift:
+    """What to add to one rollup to make it right."""
+
+    table: Table
+    measures: tuple[str, ...]
+    rows: Groups  # by the primary key without the organization
+    empty: tuple[Key, ...]  # rows that hold only zeros, at once or after the rows above are added
+
+    @property
+    def name(self) -> str:
+        return self.table.name
+
+
+@dataclass(frozen=True, slots=True)
+class DayDrift:
+    """What is wrong with one local day; `repairs` tells of which state of the sums this was read."""
+
+    organization_id: int
+    day: date
+    rollups: tuple[RollupDrift, ...]
+    repairs: int
+
+    @property
+    def differing(self) -> int:
+        """Rows that are wrong."""
+        return sum(len(rollup.rows) for rollup in self.rollups)
+
+
+def compare_day(tx: Tx, organization_id: int, timezone: str, day: date) -> DayDrift:
+    """Makes the sums of a local day from its runs as ingest does, and compares every rollup's rows with them.
+
+    `tx` must be a snapshot. Only rollups that differ, or hold empty rows, are answered.
+    """
+    repairs = _repairs(tx, organization_id)
+    since, until = day_start(day, timezone), day_start(day + timedelta(days=1), timezone)
+    expected = Change(organization_id, timezone)
+    for run, links in _runs(tx, organization_id, since, until):
+        expected.add_run(run)
+        expected.add_ledger(run, links)
+    found: list[RollupDrift] = []
+    for table, measures, groups in expected.groups():
+        if table in _BY_BUCKET:
+            here = and_(table.c.bucket >= since, table.c.bucket < until)
+        else:
+            # As a range: of rollup_dimension, SQLite would read all of the organization for one equal day.
+            here = table.c.day.between(day, day)
+        drift = _compare(tx, organization_id, table, measures, groups, here)
+        if drift.rows or drift.empty:
+            found.append(drift)
+    return DayDrift(organization_id, day, tuple(found), repairs)
+
+
+def _runs(
+    tx: Tx, organization_id: int, since: datetime, until: datetime
+) -> Iterator[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
+    """Runs of a span with their links, read as they are asked for."""
+    run = t.runs.c
+    query = select(*_RUN_COLUMNS).where(
+        run.organization_id == organization_id, run.occurred_at >= since, run.occurred_at < until
+    )
+    for rows in tx.execute(query.execution_options(yield_per=CHUNK)).mappings().partitions():
+        links = current_links(tx, organization_id, [row["id"] for row in rows if row["code"]])
+        for row in rows:
+            yield dict(row), links.get(row["id"], ())
+
+
+def _compare(
+    tx: Tx, organization_id: int, table: Table, measures: tuple[str, ...], groups: Groups, here: ColumnElement[bool]
+) -> RollupDrift:
+    keys = _key_names(table)
+    columns = [table.c[name] for name in (*keys, *measures)]
+    query = select(*columns).where(table.c.organization_id == organization_id, here)
+    rows: Groups = {}
+    empty: list[Key] = []
+    missing = dict(groups)
+    nothing = (0,) * len(measures)
+    for row in tx.execute(query.execution_options(yield_per=CHUNK)):
+        key, stored = tuple(row[: len(keys)]), tuple(row[len(keys) :])
+        wanted = tuple(missing.pop(key, nothing))
+        if wanted != stored:
+            rows[key] = tuple(map(sub, wanted, stored))
+        if not any(wanted):
+            empty.append(key)
+    rows |= {key: sums for key, sums in missing.items() if any(sums)}
+    return RollupDrift(table, measures, rows, tuple(empty))
+
+
+def _key_names(table: Table) -> list[str]:
+    return [column.name for column in table.primary_key.columns][1:]  # without the organization
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """So much of a repair as goes into one transaction."""
+
+    table: Table
+    measures: tuple[str, ...]
+    rows: Sequence[tuple[Key, Sums]]
+    empty: Sequence[Key]
+
+
+def parts(drift: DayDrift, size: int) -> Iterator[Part]:
+    """The repair of a day in parts of at most `size` rows; each part alone makes its rows right."""
+    for rollup in drift.rollups:
+        # By key, so that two writers never wait for each other in a circle.
+        keys = iter(sorted({*rollup.rows, *rollup.empty}))
+        empty = set(rollup.empty)
+        while some := list(islice(keys, size)):
+            rows = [(key, rollup.rows[key]) for key in some if key in rollup.rows]
+            yield Part(rollup.table, rollup.measures, rows, [key for key in some if key in empty])
+
+
+def repair(tx: Tx, organization_id: int, part: Part, repairs: int) -> bool:
+    """Adds the differences of a part and removes what holds only zeros. False, and nothing is written, when another
+    repair came after the state numbered `repairs`: its differences may be the same ones. Else that number is one more.
+    """
+    checks = t.rollup_checks.c
+    mine = update(t.rollup_checks).where(checks.organization_id == organization_id, checks.repairs == repairs)
+    if not tx.execute(mine.values(repairs=repairs + 1)).rowcount:
+        return False
+    table, keys = part.table, _key_names(part.table)
+    rows = [(organization_id, *key, *sums) for key, sums in part.rows]
+    add_to(tx, table, ("organization_id", *keys, *part.measures), rows, part.measures)
+    for key in part.empty:
+        here = and_(*(table.c[name] == value for name, value in zip(keys, key, strict=True)))
+        zero = and_(*(table.c[name] == 0 for name in part.measures))
+        tx.execute(table.delete().where(table.c.organization_id == organization_id, here, zero))
+    return True
+
+
+def _repairs(tx: Tx, organization_id: int) -> int:
+    checks = t.rollup_checks.c
+    return int(tx.scalar(select(checks.repairs).where(checks.organization_id == organization_id)) or 0)
+
+
+def begin_checks(tx: Tx, organization_id: int) -> None:
+    """Makes the row that keeps the result, once."""
+    keep_first(tx, t.rollup_checks, [{"organization_id": organization_id}])
+
+
+def set_check(tx: Tx, organization_id: int, values: Mapping[str, Any]) -> None:
+    """Sets these columns of what is known of the sums."""
+    begin_checks(tx, organization_id)
+    tx.execute(update(t.rollup_checks).where(t.rollup_checks.c.organization_id == organization_id).values(**values))
+
+
+def rebuild_due(tx: Tx, organization_id: int) -> bool:
+    """Whether the time zone changed and the days are not all cut anew."""
+    checks = t.rollup_checks.c
+    return bool(tx.scalar(select(checks.rebuild_due).where(checks.organization_id == organization_id)))
+
+
+def last_check(tx: Tx) -> tuple[datetime | None, int]:
+    """(when sums were last checked, rows that were wrong in each organization's last check). None: never."""
+    checks = t.rollup_checks.c
+    row = tx.execute(select(func.max(checks.checked_at), func.sum(checks.differing))).one()
+    return row[0], int(row[1] or 0)
+
+
+def all_days(tx: Tx, organization_id: int, timezone: str) -> list[date]:
+    """Every local day with a run or with a row of any rollup, oldest first."""
+    zone = ZoneInfo(timezone)
+    quarters: set[int] = set()
+    for column in (t.runs.c.occurred_at, *(table.c.bucket for table in _BY_BUCKET)):
+        number = type_coerce(column, BigInteger) // _QUARTER_MILLIS
+        quarters |= set(tx.scalars(select(number).distinct().where(column.table.c.organization_id == organization_id)))
+    days = {from_millis(number * _QUARTER_MILLIS).astimezone(zone).date() for number in quarters}
+    for table in _BY_DAY:
+        days |= set(tx.scalars(select(table.c.day).distinct().where(table.c.organization_id == organization_id)))
+    return sorted(days)
+
+
+def first_bucket(tx: Tx, organization_id: int) -> datetime | None:
+    """Start of the first quarter hour that holds a run. None: no runs."""
+    r = t.rollup_15m.c
+    found: datetime | None = tx.scalar(select(func.min(r.bucket)).where(r.organization_id == organization_id))
+    return found
