@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal, select, type_coerce
 
 from costlens.store import tables as t
-from costlens.store.chunks import CHUNK
 from costlens.store.engine import Tx
+from costlens.store.identity import CHUNK
 from costlens.store.types import EPOCH
 
 _DAY = 86_400_000

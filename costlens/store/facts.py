@@ -19,9 +19,9 @@ from costlens.domain.link_rules import AFTER_CLOSE, BEFORE_FIRST_COMMIT, NEXT_CO
 from costlens.domain.links import CommitFact, PullFact, RepositoryFacts, RunFact
 from costlens.domain.trailers import body_trailers, commit_trailers
 from costlens.store import tables as t
-from costlens.store.chunks import chunks
 from costlens.store.engine import Tx
 from costlens.store.plans import checked
+from costlens.store.types import one_of
 
 _PAIRS = 100  # (person, time) in one query, which looks up every person at every time
 
@@ -85,10 +85,8 @@ def facts_of(
 def known_branches(tx: Tx, organization_id: int, repository_id: int, names: Collection[str]) -> set[str]:
     """Those of the branches that are the head of a pull request, or hold a commit that belongs to none."""
     pull = t.pull_requests.c
-    found: set[str] = set()
-    for chunk in chunks(names):
-        heads = select(pull.head_ref).where(pull.repository_id == repository_id, pull.head_ref.in_(chunk)).distinct()
-        found.update(tx.scalars(heads.where(pull.organization_id == organization_id)))
+    mine = (pull.organization_id == organization_id, pull.repository_id == repository_id)
+    found = set(tx.scalars(select(pull.head_ref).where(*mine, one_of(pull.head_ref, names)).distinct()))
     return found | _stray_commits(tx, organization_id, repository_id, {*names} - found).keys()
 
 
@@ -118,13 +116,13 @@ class _Part:
         return table.c.organization_id == self.organization_id, table.c.repository_id == self.repository_id
 
     def add_pulls(self, column: Any, values: Iterable[Any]) -> None:
-        for chunk in chunks(values):
-            found = select(t.pull_requests.c.id).where(*self.mine(t.pull_requests), column.in_(chunk))
+        if wanted := list(values):
+            found = select(t.pull_requests.c.id).where(*self.mine(t.pull_requests), one_of(column, wanted))
             self.pull_ids.update(self.tx.scalars(found))
 
     def add_commits(self, column: Any, values: Iterable[Any]) -> None:
-        for chunk in chunks(values):
-            self.add(select(t.commits).where(*self.mine(t.commits), column.in_(chunk)))
+        if wanted := list(values):
+            self.add(select(t.commits).where(*self.mine(t.commits), one_of(column, wanted)))
 
     def add(self, query: Select[Any]) -> None:
         self.commits.update((row.id, row) for row in self.tx.execute(query))
@@ -137,24 +135,27 @@ class _Part:
     def add_holders(self, commit_ids: Collection[int]) -> None:
         """The pull requests that hold these commits."""
         member = t.pull_request_commits.c
-        for chunk in chunks(commit_ids):
-            self.pull_ids.update(self.tx.scalars(select(member.pull_request_id).where(member.commit_id.in_(chunk))))
+        if commit_ids:
+            holders = select(member.pull_request_id).where(one_of(member.commit_id, commit_ids))
+            self.pull_ids.update(self.tx.scalars(holders))
 
     def read_pulls(self) -> None:
         """Reads the pull requests that are new in `pull_ids`, with all their commits."""
-        member = t.pull_request_commits.c
-        for chunk in chunks(self.pull_ids - self.pulls.keys()):
-            pulls = select(*_PULL_COLUMNS).where(*self.mine(t.pull_requests), t.pull_requests.c.id.in_(chunk))
-            self.pulls.update((row.id, row) for row in self.tx.execute(pulls))
-            held = (
-                select(t.commits, member.pull_request_id)
-                .join(t.pull_request_commits, member.commit_id == t.commits.c.id)
-                .where(checked(t.commits.c.organization_id, self.organization_id), member.pull_request_id.in_(chunk))
-                .order_by(member.pull_request_id, member.position)
-            )
-            for row in self.tx.execute(held):
-                self.commits[row.id] = row
-                self.members.setdefault(row.pull_request_id, []).append(row.id)
+        pull, commit, member = t.pull_requests.c, t.commits.c, t.pull_request_commits.c
+        new = self.pull_ids - self.pulls.keys()
+        if not new:
+            return
+        pulls = select(*_PULL_COLUMNS).where(*self.mine(t.pull_requests), one_of(pull.id, new))
+        self.pulls.update((row.id, row) for row in self.tx.execute(pulls))
+        held = (
+            select(t.commits, member.pull_request_id)
+            .join(t.pull_request_commits, member.commit_id == commit.id)
+            .where(checked(commit.organization_id, self.organization_id), one_of(member.pull_request_id, new))
+            .order_by(member.pull_request_id, member.position)
+        )
+        for row in self.tx.execute(held):
+            self.commits[row.id] = row
+            self.members.setdefault(row.pull_request_id, []).append(row.id)
 
     def close(self) -> RepositoryFacts:
         """The part with whatever holds or owns a commit of it."""
@@ -185,10 +186,8 @@ class _Part:
 def _named(part: _Part, kind: str, names: Collection[str]) -> None:
     """The commits and pull request bodies whose trailers name these."""
     mention = t.mentions.c
-    sources: set[str] = set()
-    for chunk in chunks(names):
-        query = select(mention.source).where(*part.mine(t.mentions), mention.kind == kind, mention.value.in_(chunk))
-        sources.update(part.tx.scalars(query))
+    query = select(mention.source).where(*part.mine(t.mentions), mention.kind == kind, one_of(mention.value, names))
+    sources = set(part.tx.scalars(query))
     part.add_pulls(t.pull_requests.c.number, [int(source[1:]) for source in sources if source[0] == "#"])
     part.add_commits(t.commits.c.sha, [source for source in sources if source[0] != "#"])
 
@@ -204,19 +203,15 @@ def _of_people(part: _Part, runs: Sequence[RunFact]) -> None:
         if not people:
             continue
         first, last = min(run.occurred_at for run in some), max(run.occurred_at for run in some) + reach
-        for chunk in chunks(people):
-            commit = t.commits.c
-            between = commit.authored_at.between(first, last)
-            part.add(select(t.commits).where(*part.mine(t.commits), commit.person_id.in_(chunk), between))
+        commit = t.commits.c
+        between = commit.authored_at.between(first, last)
+        part.add(select(t.commits).where(*part.mine(t.commits), one_of(commit.person_id, people), between))
 
 
 def _prompts_named(part: _Part, prompts: Collection[str]) -> set[str]:
     mention = t.mentions.c
-    found: set[str] = set()
-    for chunk in chunks(prompts):
-        query = select(mention.value).where(*part.mine(t.mentions), mention.kind == "prompt", mention.value.in_(chunk))
-        found.update(part.tx.scalars(query.distinct()))
-    return found
+    mine = (*part.mine(t.mentions), mention.kind == "prompt", one_of(mention.value, prompts))
+    return set(part.tx.scalars(select(mention.value).where(*mine).distinct()))
 
 
 def _of_branches(part: _Part, runs: Sequence[RunFact]) -> None:
@@ -238,14 +233,11 @@ def _of_branches(part: _Part, runs: Sequence[RunFact]) -> None:
         or_(ended.is_(None), ended >= first - AFTER_CLOSE),
         func.coalesce(first_commit, pull.created_at) <= last + BEFORE_FIRST_COMMIT,
     )
-    known: set[str] = set()
-    for chunk in chunks(names):
-        heads = (*part.mine(t.pull_requests), pull.head_ref.in_(chunk))
-        newest = select(func.max(pull.id)).where(*heads).group_by(pull.head_ref)
-        rows = part.tx.execute(select(pull.id, pull.head_ref).where(*heads, or_(open_then, pull.id.in_(newest))))
-        for row in rows:
-            part.pull_ids.add(row.id)
-            known.add(row.head_ref)
+    heads = (*part.mine(t.pull_requests), one_of(pull.head_ref, names))
+    newest = select(func.max(pull.id)).where(*heads).group_by(pull.head_ref)
+    rows = part.tx.execute(select(pull.id, pull.head_ref).where(*heads, or_(open_then, pull.id.in_(newest)))).all()
+    part.pull_ids.update(row.id for row in rows)
+    known = {row.head_ref for row in rows}
     in_session = {run.branch for run in runs if run.branch and run.session_id}
     others = (names & in_session) - known
     part.add_commits(t.commits.c.id, _stray_commits(part.tx, part.organization_id, part.repository_id, others).values())
@@ -255,10 +247,10 @@ def _stray_commits(tx: Tx, organization_id: int, repository_id: int, branches: C
     """For each branch that has one, a commit on it that no pull request holds or owns."""
     mention = t.mentions.c
     mine = (mention.organization_id == organization_id, mention.repository_id == repository_id)
-    there: list[str] = []
-    for chunk in chunks(branches):
-        query = select(mention.value).where(*mine, mention.kind == "branch", mention.value.in_(chunk))
-        there += tx.scalars(query.distinct())
+    if not branches:
+        return {}
+    query = select(mention.value).where(*mine, mention.kind == "branch", one_of(mention.value, branches))
+    there = tx.scalars(query.distinct()).all()
     given = {"organization": organization_id, "repository": repository_id}
     found = {name: tx.scalar(_stray_query(), given | {"branch": name}) for name in there}
     return {name: number for name, number in found.items() if number is not None}
@@ -294,9 +286,9 @@ def _stray_query() -> Select[Any]:
 
 def _twins(commits: Iterable[Row[Any]]) -> Iterator[ColumnElement[bool]]:
     """Conditions on commits that hold for the copies of these. As two lists, which SQLite looks up in its index."""
-    pairs = {(row.person_id, row.authored_at) for row in commits if row.person_id is not None}
-    for chunk in chunks(pairs, _PAIRS):
-        people, times = ({pair[place] for pair in chunk} for place in (0, 1))
+    pairs = sorted({(row.person_id, row.authored_at) for row in commits if row.person_id is not None})
+    for start in range(0, len(pairs), _PAIRS):
+        people, times = map(set, zip(*pairs[start : start + _PAIRS], strict=True))
         yield and_(t.commits.c.person_id.in_(sorted(people)), t.commits.c.authored_at.in_(sorted(times)))
 
 

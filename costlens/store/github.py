@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Row, case, delete, insert, or_, select, update
 
 from costlens.store import tables as t
-from costlens.store.chunks import CHUNK, chunks
 from costlens.store.engine import Tx
+from costlens.store.identity import CHUNK
+from costlens.store.types import one_of
 from costlens.store.upsert import keep_first
 
 Values = dict[str, Any]
@@ -237,8 +238,7 @@ def pulls_of_targets(
     pull = t.pull_requests.c
     mine = (pull.organization_id == organization_id, pull.repository_id == repository_id)
     found: list[Row[Any]] = []
-    for chunk in chunks(numbers):
-        found += tx.execute(select(*_PULL_STATE).where(*mine, pull.number.in_(chunk)))
+    found += tx.execute(select(*_PULL_STATE).where(*mine, one_of(pull.number, numbers)))
     for sha in sorted(set(shas)):
         # As a range, which an index has: every continuation of the letters is below them with a `g`, which is no hex.
         between = pull.merge_commit_sha.between(sha, f"{sha}g")

@@ -13,9 +13,8 @@ from costlens.domain.link_marks import Mark, MarkKind
 from costlens.domain.link_rules import TRAILER_SLACK
 from costlens.domain.runs import show_id
 from costlens.store import tables as t
-from costlens.store.chunks import chunks
 from costlens.store.engine import Tx
-from costlens.store.types import EPOCH
+from costlens.store.types import EPOCH, one_of
 
 _Place = tuple[int, int, datetime, int]  # how sure, author time or later, when; repository: the least one wins
 _CONFIRMED, _BY_ID, _BY_SESSION, _REJECTED = range(4)
@@ -32,15 +31,14 @@ def homes(tx: Tx, organization_id: int, runs: Sequence[Mapping[str, Any]]) -> di
         return {}
     decided: dict[int, list[_Place]] = defaultdict(list)
     decision, pull = t.link_decisions.c, t.pull_requests.c
-    for chunk in chunks(run["id"] for run in runs):
-        rows = tx.execute(
-            select(decision.run_id, decision.confirmed, pull.repository_id)
-            .join(t.pull_requests, pull.id == decision.pull_request_id)
-            .where(decision.organization_id == organization_id, decision.run_id.in_(chunk))
-        )
-        for row in rows:
-            kind = _CONFIRMED if row.confirmed else _REJECTED
-            decided[row.run_id].append((kind, 0, EPOCH, row.repository_id))
+    rows = tx.execute(
+        select(decision.run_id, decision.confirmed, pull.repository_id)
+        .join(t.pull_requests, pull.id == decision.pull_request_id)
+        .where(decision.organization_id == organization_id, one_of(decision.run_id, (run["id"] for run in runs)))
+    )
+    for row in rows:
+        kind = _CONFIRMED if row.confirmed else _REJECTED
+        decided[row.run_id].append((kind, 0, EPOCH, row.repository_id))
     by_key = _mentions(tx, organization_id, MarkKind.KEY, [key for run in runs for key in _keys(run)])
     by_session = _mentions(
         tx, organization_id, MarkKind.SESSION, [run["session_id"] for run in runs if run["session_id"]]
@@ -73,14 +71,13 @@ def _mentions(tx: Tx, organization_id: int, kind: MarkKind, values: Iterable[str
     """Where these are named, with the times of the commit that names them."""
     mention, commit = t.mentions.c, t.commits.c
     found: dict[str, list[Any]] = defaultdict(list)
-    for chunk in chunks(values):
-        rows = tx.execute(
-            select(mention.value, mention.repository_id, commit.authored_at, commit.committed_at)
-            .outerjoin(t.commits, and_(commit.repository_id == mention.repository_id, commit.sha == mention.source))
-            .where(mention.organization_id == organization_id, mention.kind == _KINDS[kind], mention.value.in_(chunk))
-        )
-        for row in rows.all():
-            found[row.value].append(row)
+    rows = tx.execute(
+        select(mention.value, mention.repository_id, commit.authored_at, commit.committed_at)
+        .outerjoin(t.commits, and_(commit.repository_id == mention.repository_id, commit.sha == mention.source))
+        .where(mention.organization_id == organization_id, mention.kind == _KINDS[kind], one_of(mention.value, values))
+    )
+    for row in rows:
+        found[row.value].append(row)
     return found
 
 

@@ -18,6 +18,8 @@ from costlens.store.rollups import move_sums
 from costlens.store.types import among
 from costlens.store.upsert import insert_one
 
+CHUNK = 400  # values in one IN list: SQLite takes 32,766 parameters, plans stay readable with fewer
+
 
 def repository_ids(tx: Tx, organization_id: int, names: Iterable[str], now: datetime) -> dict[str, int]:
     """Repository id of each owner/name as spelled, and of its lower-case form; unknown ones are made."""

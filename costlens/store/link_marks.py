@@ -17,9 +17,9 @@ from costlens.domain.link_marks import Mark, MarkKind
 from costlens.domain.link_rules import SESSION_FILES
 from costlens.domain.runs import read_id
 from costlens.store import tables as t
-from costlens.store.chunks import chunks
 from costlens.store.engine import Tx
 from costlens.store.plans import checked
+from costlens.store.types import one_of
 from costlens.store.upsert import insert_many
 
 MOST = 20_000  # marks of one repository; beyond it, looking at every run is no more work
@@ -81,8 +81,7 @@ def read_marks(tx: Tx, organization_id: int, repository_id: int) -> tuple[list[i
 def drop_marks(tx: Tx, organization_id: int, ids: Sequence[int]) -> None:
     """Removes marks whose runs have been looked at; those that came meanwhile stay."""
     mark = t.link_marks.c
-    for chunk in chunks(ids):
-        tx.execute(delete(t.link_marks).where(checked(mark.organization_id, organization_id), mark.id.in_(chunk)))
+    tx.execute(delete(t.link_marks).where(checked(mark.organization_id, organization_id), one_of(mark.id, ids)))
 
 
 def marked_runs(tx: Tx, organization_id: int, repository_id: int, marks: Iterable[Mark]) -> list[tuple[datetime, int]]:
@@ -121,16 +120,16 @@ def marked_runs(tx: Tx, organization_id: int, repository_id: int, marks: Iterabl
 
 
 def _among(column: Any, values: Iterable[Any], place: ColumnElement[bool]) -> Iterator[ColumnElement[bool]]:
-    for chunk in chunks(values):
-        yield and_(place, column.in_(chunk))
+    if wanted := list(values):
+        yield and_(place, one_of(column, wanted))
 
 
 def _of_keys(tx: Tx, organization_id: int, keys: Sequence[str]) -> set[int]:
     """Runs by shown id, and by request id, which `run_keys` knows."""
     column = t.run_keys.c
     numbers = {number for key in keys if (number := read_id("run", key)) is not None}
-    for chunk in chunks(keys):
-        known = (column.organization_id == organization_id, column.kind == "request", column.value.in_(chunk))
+    if keys:
+        known = (column.organization_id == organization_id, column.kind == "request", one_of(column.value, keys))
         numbers.update(tx.scalars(select(column.run_id).where(*known)))
     return numbers
 

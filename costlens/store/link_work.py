@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, func, literal_column, or_, select, update
 from costlens.domain.links import RunFact
 from costlens.domain.runs import show_id
 from costlens.store import tables as t
-from costlens.store.chunks import chunks
 from costlens.store.engine import Tx
 from costlens.store.plans import checked
+from costlens.store.types import one_of
 
 RunRow = dict[str, Any]
 Place = tuple[datetime, int]  # when a run occurred, and its id: the order of a pass over all runs
@@ -168,11 +168,8 @@ def read_runs(tx: Tx, organization_id: int, run_ids: Iterable[int], *, lock: boo
     """
     run = t.runs.c
     mine = (checked(run.organization_id, organization_id), run.code.is_(True))
-    found: list[RunRow] = []
-    for chunk in chunks(run_ids):
-        query = select(*_COLUMNS).where(*mine, run.id.in_(chunk)).order_by(run.id)
-        found += [dict(row) for row in tx.execute(query.with_for_update() if lock else query).mappings()]
-    return found
+    query = select(*_COLUMNS).where(*mine, one_of(run.id, run_ids)).order_by(run.id)
+    return [dict(row) for row in tx.execute(query.with_for_update() if lock else query).mappings()]
 
 
 def session_mates(
@@ -184,20 +181,17 @@ def session_mates(
     if not own:
         return []
     first, last = min(one.occurred_at for one in own), max(one.occurred_at for one in own)
-    found: list[RunRow] = []
-    for chunk in chunks(one.session_id for one in own):
-        rows = tx.execute(
-            select(*_COLUMNS).where(
-                run.organization_id == organization_id,
-                checked(run.repository_id, repository_id),
-                run.code.is_(True),
-                run.linked_at.is_not(None),
-                run.session_id.in_(chunk),
-                run.occurred_at.between(first - reach, last + reach),
-            )
+    rows = tx.execute(
+        select(*_COLUMNS).where(
+            run.organization_id == organization_id,
+            checked(run.repository_id, repository_id),
+            run.code.is_(True),
+            run.linked_at.is_not(None),
+            one_of(run.session_id, (one.session_id for one in own)),
+            run.occurred_at.between(first - reach, last + reach),
         )
-        found += [dict(row) for row in rows.mappings()]
-    return found
+    )
+    return [dict(row) for row in rows.mappings()]
 
 
 def waiting_repositories(tx: Tx, received_before: datetime) -> list[tuple[int, int]]:

@@ -18,8 +18,8 @@ from sqlalchemy import BigInteger, ColumnElement, Table, and_, func, select, typ
 
 from costlens.domain.periods import day_start
 from costlens.store import tables as t
-from costlens.store.chunks import CHUNK
 from costlens.store.engine import Tx
+from costlens.store.identity import CHUNK
 from costlens.store.links import current_links
 from costlens.store.rollups import QUARTER, Change, Groups, Key, Sums
 from costlens.store.types import from_millis
