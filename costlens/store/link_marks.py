@@ -53,18 +53,20 @@ def mark_all(tx: Tx, organization_id: int, repository_id: int) -> None:
     )
 
 
-def mark_mates(tx: Tx, organization_id: int, run_id: int) -> None:
-    """Puts the runs that share a run's session at its time before the linker again."""
+def mark_mates(tx: Tx, organization_id: int, run_ids: Collection[int]) -> None:
+    """Puts the runs that share a session with these, at their time, before the linker again."""
     run = t.runs.c
-    row = tx.execute(
-        select(run.repository_id, run.session_id, run.occurred_at).where(
-            run.organization_id == organization_id, run.id == run_id
-        )
-    ).one()
-    if row.repository_id is not None and row.session_id is not None:
-        at, session = row.occurred_at, row.session_id
-        near = Mark(MarkKind.SESSION, session, at - SESSION_FILES, at + SESSION_FILES)
-        add_marks(tx, organization_id, row.repository_id, [near])
+    named = (run.repository_id.is_not(None), run.session_id.is_not(None))
+    rows = tx.execute(
+        select(run.repository_id, run.session_id, func.min(run.occurred_at), func.max(run.occurred_at))
+        .where(checked(run.organization_id, organization_id), one_of(run.id, run_ids), *named)
+        .group_by(run.repository_id, run.session_id)
+    )
+    marks: dict[int, list[Mark]] = defaultdict(list)
+    for repository_id, session, first, last in rows:
+        marks[repository_id].append(Mark(MarkKind.SESSION, session, first - SESSION_FILES, last + SESSION_FILES))
+    for repository_id, found in sorted(marks.items()):
+        add_marks(tx, organization_id, repository_id, found)
 
 
 def read_marks(tx: Tx, organization_id: int, repository_id: int) -> tuple[list[int], list[Mark]]:

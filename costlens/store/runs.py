@@ -72,7 +72,7 @@ def insert_runs(
 def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, Any]) -> None:
     """Sets these columns of a run. A run that leaves its session, or its place in it, has the rest looked at again."""
     if values.keys() & {"session_id", "occurred_at", "repository_id"}:
-        mark_mates(tx, organization_id, run_id)
+        mark_mates(tx, organization_id, [run_id])
     tx.execute(
         update(t.runs).where(t.runs.c.organization_id == organization_id, t.runs.c.id == run_id).values(**values)
     )

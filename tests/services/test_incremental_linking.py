@@ -15,9 +15,11 @@ from costlens.domain.github import CommitRecord, PullRecord, RepositoryRecord
 from costlens.domain.names import identities_of
 from costlens.domain.runs import RunInput
 from costlens.services.linking import decide_links, link_repository, waiting
+from costlens.services.reclassify import reclassify
 from costlens.services.sync import import_records
 from costlens.store import tables as t
 from costlens.store.identity import person_ids
+from costlens.store.run_changes import Selection
 from tests.services.ledger import NOW, Ledger, a_commit, a_pull, a_run, check_sums, open_ledger
 from tests.services.whole_repository import expected_links, stored_links
 
@@ -168,6 +170,10 @@ class IncrementalMachine(RuleBasedStateMachine):
                 now=self.now,
             )
 
+    @rule(prompt=st.sampled_from(("p1", "p2")), code=st.booleans())
+    def runs_are_code_or_not(self, prompt: str, code: bool) -> None:
+        reclassify(self.ledger.store, self.ledger.organization.id, Selection(prompt_id=prompt), code=code, now=self.now)
+
     @rule(days=st.sampled_from((1, 8, 30)))
     def time_passes(self, days: int) -> None:
         self.now += timedelta(days=days)
@@ -221,3 +227,22 @@ IncrementalMachine.TestCase.settings = settings(
 PostgresIncrementalMachine.TestCase.settings = settings(IncrementalMachine.TestCase.settings, max_examples=15)
 TestIncremental = IncrementalMachine.TestCase
 TestPostgresIncremental = PostgresIncrementalMachine.TestCase
+
+
+def test_runs_that_are_not_code_leave_their_sessions(engine: str) -> None:
+    """What is linked by a neighbour is looked at again when that turns out not to be code, and when it does again."""
+    with open_ledger(engine=engine) as ledger:
+        load = [a_pull(1, a_commit(SHAS[0], NOW))]
+        import_records(ledger.store, ledger.organization.id, load, now=NOW)
+        shared = {"repository": "acme/web", "session_id": "s1"}
+        ledger.send(a_run(branch="feature/1", actor="alice", prompt_id="p1", **shared))
+        mate = ledger.send_one(a_run(branch="main", actor="bob", **shared))
+        repository, rules = ledger.repository("acme/web"), []
+        for code in (True, False, True):
+            reclassify(ledger.store, ledger.organization.id, Selection(prompt_id="p1"), code=code, now=NOW)
+            link_repository(ledger.store, ledger.organization.id, repository, now=NOW)
+            assert stored_links(ledger) == expected_links(ledger, NOW)
+            links = stored_links(ledger)[mate.id][2]
+            rules.append([link[3] for link in links])
+        assert rules == [["C1"], [], ["C1"]]
+        check_sums(ledger)
