@@ -55,7 +55,7 @@ def touched(runs: list[RunFact], before: RepositoryFacts, after: RepositoryFacts
     return beside | {run.id for run in marked}
 
 
-@settings(max_examples=1500)
+@settings(max_examples=400)
 @given(worlds(), st.data())
 def test_every_run_that_a_change_moves_is_marked(world: World, data: st.DataObject) -> None:
     runs, before, decisions = world

@@ -218,13 +218,13 @@ class PostgresIncrementalMachine(IncrementalMachine):
 
 
 IncrementalMachine.TestCase.settings = settings(
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=12,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
-PostgresIncrementalMachine.TestCase.settings = settings(IncrementalMachine.TestCase.settings, max_examples=15)
+PostgresIncrementalMachine.TestCase.settings = settings(IncrementalMachine.TestCase.settings, max_examples=10)
 TestIncremental = IncrementalMachine.TestCase
 TestPostgresIncremental = PostgresIncrementalMachine.TestCase
 

@@ -26,7 +26,7 @@ from tests.services.ledger import Ledger, open_ledger
 from tests.services.stored_world import storable, store_facts, store_runs
 
 LATER = NOON + 40 * DAY
-EXAMPLES = {"sqlite": 400, "postgresql": 60}
+EXAMPLES = {"sqlite": 120, "postgresql": 40}
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -16,7 +16,7 @@ from costlens.store import tables as t
 from tests.databases import ENGINES
 from tests.services.ledger import NOW, Ledger, a_commit, a_pull, open_ledger
 
-EXAMPLES = {"sqlite": 150, "postgresql": 30}
+EXAMPLES = {"sqlite": 80, "postgresql": 20}
 SHAS = [f"{n}" * 40 for n in range(1, 4)]
 
 
