@@ -287,7 +287,8 @@ def bench(url: str, runs: int, pulls: int, rounds: int) -> None:
     world = World(pulls, now)
     started = time.perf_counter()
     repository = fill(store, created.organization, world, runs)
-    print(f"\n{store.dialect}: {runs:,} runs, {pulls:,} pull requests, made in {time.perf_counter() - started:.0f} s")
+    seconds = time.perf_counter() - started
+    print(f"\n{store.dialect}: {runs:,} runs, {pulls:,} pull requests, made in {seconds:.0f} s", flush=True)
     print_pass("first pass", url, created.organization.id, repository, False)
     tidy(store)
     events = Events(store, created.api_key, created.organization.id, repository, world)

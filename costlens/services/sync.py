@@ -243,8 +243,12 @@ def _mentions(commits: Sequence[CommitRecord], pulls: Sequence[PullRecord]) -> I
     for commit in commits:
         yield from _named(commit_trailers(commit.message), commit.sha)
         yield from (("branch", branch, commit.sha) for branch in commit.branches)
+        if any(target.sha for target in revert_targets(commit.message)):
+            yield "revert", "", commit.sha
     for pull in pulls:
         yield from _named(body_trailers(pull.body), f"#{pull.number}")
+        if revert_targets(pull.title, pull.body, pull.head_ref):
+            yield "revert", "", f"#{pull.number}"
 
 
 def _named(trailers: Trailers, source: str) -> Iterator[tuple[str, str, str]]:
@@ -256,8 +260,8 @@ def _named(trailers: Trailers, source: str) -> Iterator[tuple[str, str, str]]:
 def _settle_outcomes(tx: Tx, organization_id: int, repository_id: int) -> None:
     """Merged, open, abandoned or reverted, by all that the repository tells now."""
     name = github_store.repository_name(tx, organization_id, repository_id)
-    commits = github_store.revert_messages(tx, organization_id, repository_id)
-    rows = {row.id: row for row in github_store.unsettled_pulls(tx, organization_id, repository_id)}
+    commits, pulls = github_store.reverts(tx, organization_id, repository_id)
+    rows = {row.id: row for row in pulls}
     targets = [
         *(target for row in rows.values() for target in revert_targets(row.title, row.body, row.head_ref)),
         *(target for commit in commits for target in revert_targets(commit.message)),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, delete, insert, or_, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
@@ -15,8 +15,6 @@ from costlens.store.types import one_of
 from costlens.store.upsert import keep_first
 
 Values = dict[str, Any]
-
-_REVERT_WORDS = ("This reverts commit ", "Reverts ")
 
 
 def repository_name(tx: Tx, organization_id: int, repository_id: int) -> str:
@@ -111,13 +109,15 @@ def save_pulls(
 ) -> bool:
     """Stores pull requests and which commits they hold (`shas` by number); answers whether anything changed.
 
-    `outcome` is given for new ones only: afterwards reverts decide it, see `set_outcomes`.
+    `outcome` is what their own state says; which of them were reverted is decided afterwards, see `set_outcomes`.
     """
     by_number = {row["number"]: row for row in rows}
     stored = _stored(tx, t.pull_requests, t.pull_requests.c.number, repository_id, list(by_number))
     changed = False
     for number, old in stored.items():
-        new = {name: value for name, value in by_number[number].items() if name != "outcome"}
+        told = by_number[number]
+        # What was reverted stays so until the reverts are looked at again.
+        new = told if old.outcome != "reverted" else told | {"outcome": old.outcome}
         kept = ("body", "head_ref", "head_sha", "base_ref", "person_id", "first_commit_at", "additions", "deletions",
                 "changed_files", "merge_commit_sha", "ai_signal")  # fmt: skip
         differing = {
@@ -216,19 +216,33 @@ _PULL_STATE = [
 ]
 
 
-def unsettled_pulls(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Row[Any]]:
-    """Pull requests that may be reverts or were reverted, and those whose outcome is not what their state says."""
-    pull = t.pull_requests.c
-    spoken = [column.contains(words) for column in (pull.title, pull.body) for words in _REVERT_WORDS]
-    merged, closed = pull.merged_at.is_not(None), pull.closed_at.is_not(None)
-    state = case((merged, "merged"), (closed, "abandoned"), else_="open")
-    return tx.execute(
-        select(*_PULL_STATE).where(
-            pull.organization_id == organization_id,
-            pull.repository_id == repository_id,
-            or_(pull.outcome != state, pull.head_ref.startswith("revert-"), *spoken),
+def reverts(tx: Tx, organization_id: int, repository_id: int) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Commits outside pull requests that may be reverts, by time; pull requests that may be, or that were reverted."""
+    commit, pull, mention = t.commits.c, t.pull_requests.c, t.mentions.c
+    sources = tx.scalars(
+        select(mention.source).where(
+            mention.organization_id == organization_id,
+            mention.repository_id == repository_id,
+            mention.kind == "revert",
         )
     ).all()
+    numbers = [int(source[1:]) for source in sources if source[0] == "#"]
+    commits = tx.execute(
+        select(commit.sha, commit.message, commit.committed_at)
+        .where(
+            commit.organization_id == organization_id,
+            commit.repository_id == repository_id,
+            one_of(commit.sha, (source for source in sources if source[0] != "#")),
+            ~select(t.pull_request_commits).where(t.pull_request_commits.c.commit_id == commit.id).exists(),
+        )
+        .order_by(commit.committed_at)
+    ).all()
+    mine = (pull.organization_id == organization_id, pull.repository_id == repository_id)
+    pulls = [
+        *tx.execute(select(*_PULL_STATE).where(*mine, one_of(pull.number, numbers))),
+        *tx.execute(select(*_PULL_STATE).where(*mine, pull.reverted_at.is_not(None))),
+    ]
+    return commits, pulls
 
 
 def pulls_of_targets(
@@ -237,28 +251,12 @@ def pulls_of_targets(
     """Pull requests by number, or by the first letters of the commit that merged them."""
     pull = t.pull_requests.c
     mine = (pull.organization_id == organization_id, pull.repository_id == repository_id)
-    found: list[Row[Any]] = []
-    found += tx.execute(select(*_PULL_STATE).where(*mine, one_of(pull.number, numbers)))
+    found = [*tx.execute(select(*_PULL_STATE).where(*mine, one_of(pull.number, numbers)))]
     for sha in sorted(set(shas)):
         # As a range, which an index has: every continuation of the letters is below them with a `g`, which is no hex.
         between = pull.merge_commit_sha.between(sha, f"{sha}g")
         found += tx.execute(select(*_PULL_STATE).where(*mine, between))
     return found
-
-
-def revert_messages(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Any]:
-    """Commits outside pull requests whose message speaks of a revert."""
-    commit = t.commits.c
-    return tx.execute(
-        select(commit.sha, commit.message, commit.committed_at)
-        .where(
-            commit.organization_id == organization_id,
-            commit.repository_id == repository_id,
-            commit.message.contains(_REVERT_WORDS[0]),
-            commit.id.not_in(select(t.pull_request_commits.c.commit_id)),
-        )
-        .order_by(commit.committed_at)
-    ).all()
 
 
 def set_outcomes(tx: Tx, organization_id: int, rows: Sequence[Values]) -> None:

@@ -63,17 +63,49 @@ def upgrade() -> None:
         op.create_index(
             f"ix_runs_seen_{name}", "runs", ["organization_id", *columns], sqlite_where=rows, postgresql_where=rows
         )
+    reverted = sa.text("reverted_at IS NOT NULL")
+    op.create_index(
+        "ix_pull_requests_reverted",
+        "pull_requests",
+        ["repository_id"],
+        sqlite_where=reverted,
+        postgresql_where=reverted,
+    )
     _mention_branches()
+    _mention_reverts()
+
+
+_COMMITS = sa.table(
+    "commits",
+    *map(sa.column, ("id", "organization_id", "repository_id", "sha", "message")),
+    sa.column("branches", sa.JSON()),
+)
+_PULLS = sa.table(
+    "pull_requests",
+    *map(sa.column, ("organization_id", "repository_id", "number", "title", "body", "head_ref")),
+)
+_MENTIONS = sa.table("mentions", *map(sa.column, ("organization_id", "repository_id", "kind", "value", "source")))
+
+
+def _mention_reverts() -> None:
+    """Commits and pull requests that may be reverts, of those that are stored already."""
+    commit, pull = _COMMITS.c, _PULLS.c
+    words = ("This reverts commit ", "Reverts ")
+    spoken = [column.contains(some) for column in (pull.title, pull.body) for some in words]
+    number = sa.literal("#").concat(sa.cast(pull.number, sa.Text()))
+    for table, source, may_be in (
+        (_COMMITS, commit.sha, commit.message.contains(words[0])),
+        (_PULLS, number, sa.or_(pull.head_ref.startswith("revert-"), *spoken)),
+    ):
+        found = sa.select(
+            table.c.organization_id, table.c.repository_id, sa.literal("revert"), sa.literal(""), source
+        ).where(may_be)
+        op.execute(_MENTIONS.insert().from_select([column.name for column in _MENTIONS.c], found))
 
 
 def _mention_branches() -> None:
     """Branches of the commits that are stored already."""
-    commits = sa.table(
-        "commits",
-        *map(sa.column, ("id", "organization_id", "repository_id", "sha")),
-        sa.column("branches", sa.JSON()),
-    )
-    mentions = sa.table("mentions", *map(sa.column, ("organization_id", "repository_id", "kind", "value", "source")))
+    commits, mentions = _COMMITS, _MENTIONS
     connection, last = op.get_bind(), 0
     while page := connection.execute(
         sa.select(commits).where(commits.c.id > last).order_by(commits.c.id).limit(_PAGE)

@@ -103,6 +103,12 @@ pull_requests = Table(
     Index(None, "organization_id", "closed_at"),
     Index(None, "repository_id", "head_ref"),
     Index(None, "repository_id", "merge_commit_sha"),
+    Index(
+        "ix_pull_requests_reverted",
+        "repository_id",
+        sqlite_where=text("reverted_at IS NOT NULL"),
+        postgresql_where=text("reverted_at IS NOT NULL"),
+    ),
 )
 
 
@@ -135,12 +141,12 @@ pull_request_commits = Table(
 
 
 # Ids that commit trailers and pull request bodies name: they tie a run to a repository that the run did not name.
-# Branches of commits stand here too, where a run's branch is looked up.
+# Branches of commits stand here too, where a run's branch is looked up, and (kind revert, no value) who is a revert.
 mentions = Table(
     "mentions",
     metadata,
     Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", Text, primary_key=True),  # run, session, prompt, branch
+    Column("kind", Text, primary_key=True),  # run, session, prompt, branch, revert
     Column("value", Text, primary_key=True),
     Column("source", Text, primary_key=True),  # commit sha, or `#number` of a pull request
     organization_column(),
