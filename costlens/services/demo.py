@@ -10,11 +10,11 @@ from costlens.demo import Demo
 from costlens.domain.names import identities_of, slug
 from costlens.services.keys import new_key
 from costlens.services.organizations import create_organization
-from costlens.store import facts
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store
 from costlens.store.github import save_repository
 from costlens.store.identity import person_ids, repository_ids
+from costlens.store.link_work import count_unseen
 from costlens.store.organizations import Organization
 
 
@@ -66,4 +66,4 @@ def prepare(store: Store, made: Demo, *, owner: str, plan: str, now: datetime | 
 def unlinked_runs(store: Store, organization_id: int) -> int:
     """Runs that the linker has not seen, or that it must see again because facts changed."""
     with store.read() as tx:
-        return facts.count_unseen(tx, organization_id)
+        return count_unseen(tx, organization_id)

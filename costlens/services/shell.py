@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from costlens.store import analytics
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store
-from costlens.store.facts import repositories_of
 from costlens.store.github import any_pulls
+from costlens.store.identity import repositories_of
 
 
 @dataclass(frozen=True, slots=True)

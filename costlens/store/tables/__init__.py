@@ -15,6 +15,7 @@ from costlens.store.tables.checks import rollup_checks
 from costlens.store.tables.facts import (
     commits,
     identities,
+    link_marks,
     mentions,
     people,
     pull_request_commits,
@@ -48,6 +49,7 @@ __all__ = [
     "commits",
     "identities",
     "link_decisions",
+    "link_marks",
     "links",
     "members",
     "mentions",
