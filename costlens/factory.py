@@ -15,6 +15,7 @@ from costlens.web import errors, security
 from costlens.web.api import analytics, health, integrations, roi, runs
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
+from costlens.web.static_files import set_up_static_files
 from costlens.web.templating import set_up_templates
 from costlens.web.ui import accounts, pages
 
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.set_up_errors(app)
     set_up_sessions(app)
     set_up_templates(app)
+    set_up_static_files(app)
     security.set_up_headers(app)
     for prefix in ("", "/api"):
         for module in (integrations, analytics, runs, roi, health):
