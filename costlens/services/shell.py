@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from costlens.domain.roi import Window
 from costlens.store import analytics
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store
@@ -17,14 +18,27 @@ class Shell:
     repositories: tuple[tuple[int, str], ...]
     providers: tuple[str, ...]
     pulls_known: bool
+    started: bool  # whether a run has come in
 
 
 def shell(store: Store, organization_id: int) -> Shell:
-    """Teams, repositories and providers of an organization, and whether GitHub's facts have come in."""
+    """Teams, repositories and providers of an organization, and what has come in."""
     with store.read() as tx:
         return Shell(
             teams=tuple((row.id, row.name) for row in org_store.list_teams(tx, organization_id)),
             repositories=tuple((row.id, row.name) for row in repositories_of(tx, organization_id)),
             providers=tuple(analytics.providers(tx, organization_id)),
             pulls_known=any_pulls(tx, organization_id),
+            started=org_store.has_runs(tx, organization_id),
         )
+
+
+def names_of_runs(store: Store, organization_id: int, window: Window) -> dict[str, list[str]]:
+    """Models and environments of the runs of a window, by the filter that offers them; `none`: runs that name none."""
+    with store.read() as tx:
+        return {
+            dimension: [
+                name or "none" for name in analytics.names_in(tx, organization_id, dimension, window.start, window.end)
+            ]
+            for dimension in ("model", "environment")
+        }

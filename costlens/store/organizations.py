@@ -200,6 +200,13 @@ def key_id(tx: Tx, organization_id: int, prefix: str) -> int | None:
     return tx.scalar(query.order_by(key.id).limit(1))
 
 
+def valid_key_name(tx: Tx, organization_id: int) -> str | None:
+    """The name of the oldest key that is not revoked. None: there is none."""
+    key = t.api_keys.c
+    query = select(key.name).where(key.organization_id == organization_id, key.revoked_at.is_(None))
+    return tx.scalar(query.order_by(key.id).limit(1))
+
+
 def touch_key(tx: Tx, key_id: int, now: datetime) -> None:
     """Notes when a key was last used."""
     tx.execute(update(t.api_keys).where(t.api_keys.c.id == key_id).values(last_used_at=now))
