@@ -10,6 +10,7 @@ from costlens.store import organizations as org_store
 from costlens.store.engine import Store
 from costlens.store.facts import repositories_of
 from costlens.store.github import any_pulls
+from costlens.store.organizations import Organization
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,18 @@ def shell(store: Store, organization_id: int) -> Shell:
             pulls_known=any_pulls(tx, organization_id),
             started=org_store.has_runs(tx, organization_id),
         )
+
+
+def role_in(store: Store, organization_id: int, user_id: int) -> str | None:
+    """A user's role in an organization: owner, admin or member. None: not a member."""
+    with store.read() as tx:
+        return org_store.role_of(tx, organization_id, user_id)
+
+
+def own_demo(store: Store, user_id: int) -> Organization | None:
+    """The demo organization that a user owns. None: there is none."""
+    with store.read() as tx:
+        return next(iter(org_store.list_demos(tx, user_id)), None)
 
 
 def names_of_runs(store: Store, organization_id: int, window: Window) -> dict[str, list[str]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import g
-from flask_login import login_required
+from flask import Response, g, request
+from flask_login import current_user, login_required
 
-from costlens.services.shell import Shell, shell
+from costlens.services.shell import Shell, role_in, shell
 from costlens.store.organizations import Organization
 from costlens.web.auth import current_account, current_organization, current_organizations
 from costlens.web.context import context
@@ -26,12 +26,19 @@ def signed_in() -> None:
     """Before every page below an organization: nothing there is shown to somebody who is not signed in."""
 
 
+def leave_when_signed_out() -> Response | None:
+    """Before `signed_in`: a page that waits must not put the sign-in page into itself, but load itself anew."""
+    if "HX-Request" in request.headers and not current_user.is_authenticated:
+        return Response(headers={"HX-Refresh": "true"})
+    return None
+
+
 def frame(slug: str) -> Frame:
     """The frame around a page of this organization; an error page of the same request stands in it too.
 
     Raises NotFound for an organization that is not the user's.
     """
-    organization = current_organization(slug)
+    organization, user = current_organization(slug), current_account()
     found = shell(context().store, organization.id)
     nav = Nav(
         organization=organization.name,
@@ -44,7 +51,8 @@ def frame(slug: str) -> Frame:
         timezone=organization.timezone,
         started=found.started,
         demo=organization.demo,
-        user=user.email if (user := current_account()) else None,
+        role=role_in(context().store, organization.id, user.id) if user else None,
+        user=user.email if user else None,
         sign_out_url="/sign-out",
     )
     g.nav = nav

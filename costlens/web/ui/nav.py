@@ -21,6 +21,7 @@ class Nav:
     timezone: str = "UTC"  # in which its days are cut
     started: bool = True  # it has runs; without any, the first steps are in the navigation
     demo: bool = False  # the demo organization, which its owner can remove
+    role: str | None = None  # owner, admin or member. None: nobody to show
     user: str | None = None  # e-mail of who is signed in. None: nobody to show
     sign_out_url: str | None = None  # a POST there ends the session. None: not offered
 

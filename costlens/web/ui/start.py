@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, render_template, request
-from flask_login import current_user
+from flask import Blueprint, Response, render_template
 
 from costlens.domain.runs import show_id
 from costlens.services.first_steps import FirstSteps, first_steps, has_runs
 from costlens.web.auth import current_organization
 from costlens.web.context import context
-from costlens.web.ui.frame import frame, signed_in
+from costlens.web.ui.frame import frame, leave_when_signed_out, signed_in
 from costlens.web.ui.nav import Nav, page_url
 from costlens.web.ui.snippets import first_run_snippets
 
@@ -19,18 +18,11 @@ from costlens.web.ui.snippets import first_run_snippets
 def blueprint() -> Blueprint:
     """The page, and what it asks for while it waits."""
     routes = Blueprint("start", __name__, url_prefix="/app/<slug>/start")
-    routes.before_request(_leave_when_signed_out)
+    routes.before_request(leave_when_signed_out)
     routes.before_request(signed_in)
     routes.get("")(first_page)
     routes.get("/first-run")(first_run)
     return routes
-
-
-def _leave_when_signed_out() -> Response | None:
-    """A page that waits must not swap the sign-in page into itself: it loads itself anew."""
-    if "HX-Request" in request.headers and not current_user.is_authenticated:
-        return Response(status=200, headers={"HX-Refresh": "true"})
-    return None
 
 
 def first_page(slug: str) -> str:
