@@ -17,7 +17,7 @@ from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
 from costlens.web.static_files import set_up_static_files
 from costlens.web.templating import set_up_templates
-from costlens.web.ui import accounts, demo, pages, start
+from costlens.web.ui import accounts, demo, pages, start, styleguide
 
 # Inside the package in a wheel, beside it in a checkout.
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
@@ -55,6 +55,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(pages.roi_pages())
     app.register_blueprint(start.blueprint())
     app.register_blueprint(demo.blueprint())
+    app.register_blueprint(styleguide.blueprint())
     app.after_request(_request_id)
     return app
 

@@ -7,16 +7,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from flask import Flask, Response, g, render_template
+from werkzeug.exceptions import Gone, RequestEntityTooLarge
 
-from costlens.domain.errors import NotFound
+from costlens.domain.errors import Forbidden, InvalidInput, NotFound, RateLimited, Unavailable
 from costlens.domain.roi import RoiReport, Window
+from costlens.queue import JobState
 from costlens.services.first_steps import FirstSteps
 from costlens.store.organizations import Organization
 from costlens.web.errors import set_up_errors
 from costlens.web.static_files import set_up_static_files
 from costlens.web.templating import set_up_templates
+from costlens.web.ui.demo import DemoPage, render_demo
 from costlens.web.ui.filter_bar import bar_of
 from costlens.web.ui.filters import read
 from costlens.web.ui.lists import (
@@ -36,6 +40,7 @@ from costlens.web.ui.lists import (
 from costlens.web.ui.nav import Nav
 from costlens.web.ui.roi import RoiFilters, roi_blueprint
 from costlens.web.ui.start import render_start
+from costlens.web.ui.styleguide import styleguide_page
 from tests.web.roi_fixture import REPOSITORIES, TEAMS, roi_report
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +52,7 @@ NAV = Nav(
     teams=tuple((id, name) for name, id in TEAMS.items()),
     repositories=tuple((at + 1, row[0]) for at, row in enumerate(REPOSITORIES)),
     providers=("anthropic", "openai"),
+    role="owner",
     user="alice@example.com",
     sign_out_url="/sign-out",
 )
@@ -132,12 +138,27 @@ PULLS = PullsPage(
 )
 
 
+ERRORS = {
+    400: InvalidInput("cursor must be one that an earlier page gave", field="cursor"),
+    403: Forbidden("Only an owner of the organization loads and removes the demo organization"),
+    404: NotFound("No such run"),
+    410: Gone(),
+    413: RequestEntityTooLarge(),
+    429: RateLimited("Too many requests", retry_after=12),
+    503: Unavailable("The queue does not answer, so nothing can be loaded now", retry_after=5),
+}
 FIRST_RUN = SimpleNamespace(
     id=1 << 40, model="claude-sonnet-4.6", cost_nanos=11_700_000, received_at=NOW - timedelta(seconds=2)
 )
 STEPS = FirstSteps(
     Organization(1, "Acme", "new", "self-hosted", "Europe/Berlin", None, False), "First key", None, False, ()
 )
+
+
+def demo_page(**changes: Any) -> DemoPage:
+    """The page of somebody whose demo organization is there."""
+    there = DemoPage(replace(STEPS.organization, name="Acme demo", slug="acme-demo", demo=True), None, None, 1)
+    return replace(there, **changes)
 
 
 def report_of(organization: str, scope: str, span: Window, filters: RoiFilters) -> RoiReport:
@@ -183,11 +204,26 @@ def pages_app(report: Callable[[str, str, Window, RoiFilters], RoiReport] = repo
         "/app/acme/start": lambda: render_start(
             replace(STEPS, run=FIRST_RUN, pulls_known=True, teams=("Payments", "Storefront")), nav_of("acme"), now=NOW
         ),
+        "/app/acme/demo": lambda: render_demo(demo_page(), NAV),
+        "/app/new/demo": lambda: render_demo(demo_page(demo=None, removing=JobState("failed", {})), nav_of("new")),
+        "/app/poor/demo": lambda: render_demo(
+            demo_page(loading=JobState("running", {"what": "Runs", "done": 18_000, "total": 56_355})), nav_of("poor")
+        ),
+        "/app/poor/demo/progress": lambda: "",
+        "/app/new/start/first-run": lambda: "",
+        "/styleguide": styleguide_page,
         "/sign-in": lambda: render_template("sign_in/index.html", nav=None, page=None),
         "/sign-in/expired": lambda: render_template("sign_in/expired.html", nav=None, page=None),
     }
     for path, view in pages.items():
         app.add_url_rule(path, path, view)
+
+    @app.get("/app/acme/errors/<int:status>")
+    def error(status: int) -> str:
+        nav_of("acme")
+        if status == 500:
+            raise RuntimeError("as an unexpected error does")
+        raise ERRORS[status]
 
     @app.after_request
     def policy(response: Response) -> Response:
