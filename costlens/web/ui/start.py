@@ -32,7 +32,7 @@ def first_page(slug: str) -> str:
 
 
 def first_run(slug: str) -> Response:
-    """The step of the first run once it is there, to be put in place of the waiting one; 204 until then."""
+    """The first run once it is there, to be put in place of the wait; 204 until then."""
     organization = current_organization(slug)
     if not has_runs(context().store, organization.id):
         return Response(status=204)
@@ -42,22 +42,17 @@ def first_run(slug: str) -> Response:
 
 def render_start(steps: FirstSteps, nav: Nav, *, key: str | None = None, now: datetime | None = None) -> str:
     """The HTML of the page; `key` is shown in the snippets, once, right after it was made. `now` is aware."""
-    return render_template("start/index.html", nav=nav, page="start", **_shown(steps, nav, now), **_waiting(nav, key))
+    snippets = first_run_snippets(nav.base_url, key)
+    return render_template(
+        "start/index.html", nav=nav, page="start", key=key, snippets=snippets, **_shown(steps, nav, now)
+    )
 
 
-def render_first_run(steps: FirstSteps, nav: Nav, *, now: datetime | None = None) -> str:
-    """The HTML of the step of the first run alone."""
-    return render_template("start/first_run.html", nav=nav, live=True, **_shown(steps, nav, now))
+def render_first_run(steps: FirstSteps, nav: Nav) -> str:
+    """The HTML of the first run alone."""
+    return render_template("start/first_run.html", nav=nav, **_shown(steps, nav, None))
 
 
 def _shown(steps: FirstSteps, nav: Nav, now: datetime | None) -> dict[str, object]:
-    run = steps.run
-    return {
-        "steps": steps,
-        "run_url": page_url(nav, f"runs/{show_id('run', run.id)}") if run else None,
-        "now": now or datetime.now(UTC),
-    }
-
-
-def _waiting(nav: Nav, key: str | None) -> dict[str, object]:
-    return {"key": key, "snippets": first_run_snippets(nav.base_url, key), "live": False}
+    run_url = page_url(nav, f"runs/{show_id('run', steps.run.id)}") if steps.run else None
+    return {"steps": steps, "run_url": run_url, "now": now or datetime.now(UTC)}
