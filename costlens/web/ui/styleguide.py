@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, current_app, render_template
@@ -46,7 +47,10 @@ def styleguide_page() -> str:
         nav=None,
         page=None,
         bar=_bar(now),
-        snippets=first_run_snippets(_NAV.base_url, None),
+        snippets={
+            theme: [replace(each, label=f"{each.label}, {theme}") for each in first_run_snippets(_NAV.base_url, None)]
+            for theme in ("light", "dark")
+        },
         sparkline=charts.sparkline(_TREND),
         done=18_000,
         total=56_000,
