@@ -17,7 +17,8 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   const copy = async (button, text) => {
-    await navigator.clipboard.writeText(text);
+    if (navigator.clipboard) await navigator.clipboard.writeText(text);
+    else copyTheOldWay(text);
     const label = button.querySelector("span") || button;
     const before = label.textContent;
     label.textContent = "Copied";
@@ -63,6 +64,17 @@ document.addEventListener("DOMContentLoaded", () => {
     recolour();
   });
 });
+
+// A page that came by plain http from another machine has no clipboard of its own.
+function copyTheOldWay(text) {
+  const field = document.createElement("textarea");
+  field.className = "sr";
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
 
 const dollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
 const wholeDollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });

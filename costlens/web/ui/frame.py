@@ -36,8 +36,11 @@ def leave_when_signed_out() -> Response | None:
 def frame(slug: str) -> Frame:
     """The frame around a page of this organization; an error page of the same request stands in it too.
 
-    Raises NotFound for an organization that is not the user's.
+    It is made once a request. Raises NotFound for an organization that is not the user's.
     """
+    made: Frame | None = g.get("frame")
+    if made is not None and made.organization.slug == slug:
+        return made
     organization, user = current_organization(slug), current_account()
     found = shell(context().store, organization.id)
     nav = Nav(
@@ -55,5 +58,5 @@ def frame(slug: str) -> Frame:
         user=user.email if user else None,
         sign_out_url="/sign-out",
     )
-    g.nav = nav
+    g.nav, g.frame = nav, Frame(organization, nav, found)
     return Frame(organization, nav, found)

@@ -20,7 +20,6 @@ from costlens.store.runs import RunFilter
 from costlens.store.tables import USAGE_COLUMNS
 from costlens.web.api.cursors import read_run_cursor, run_cursor
 from costlens.web.api.runs import details_object
-from costlens.web.auth import current_organization
 from costlens.web.context import context
 from costlens.web.ui import start
 from costlens.web.ui.filter_bar import bar_of, instead
@@ -65,7 +64,7 @@ def roi_pages() -> Blueprint:
 
 def load_roi(slug: str, scope: str, span: Window, filters: RoiFilters) -> RoiReport:
     """The report of a page. Raises NotFound for an organization that is not the user's."""
-    organization = current_organization(slug)
+    organization = frame(slug).organization
     chosen = Filters(team_id=filters.team, provider=filters.provider, repository_id=filters.repository)
     return reports.roi_report(context().store, organization.id, scope, window=span, filters=chosen)
 

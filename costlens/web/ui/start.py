@@ -36,8 +36,7 @@ def first_run(slug: str) -> Response:
     organization = current_organization(slug)
     if not has_runs(context().store, organization.id):
         return Response(status=204)
-    around = frame(slug)
-    return Response(render_first_run(first_steps(context().store, organization), around.nav))
+    return Response(render_first_run(first_steps(context().store, organization), frame(slug).nav))
 
 
 def render_start(steps: FirstSteps, nav: Nav, *, key: str | None = None, now: datetime | None = None) -> str:
