@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from flask import Response, g, request
 from flask_login import current_user, login_required
@@ -14,8 +14,9 @@ from costlens.web.context import context
 from costlens.web.ui.nav import Nav
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
+    """What a page needs before its own rows."""
+
     organization: Organization
     nav: Nav
     shell: Shell
