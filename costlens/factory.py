@@ -15,8 +15,9 @@ from costlens.web import errors, security
 from costlens.web.api import analytics, health, integrations, roi, runs
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
+from costlens.web.static_files import set_up_static_files
 from costlens.web.templating import set_up_templates
-from costlens.web.ui import accounts, pages
+from costlens.web.ui import accounts, demo, pages, start, styleguide
 
 # Inside the package in a wheel, beside it in a checkout.
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.set_up_errors(app)
     set_up_sessions(app)
     set_up_templates(app)
+    set_up_static_files(app)
     security.set_up_headers(app)
     for prefix in ("", "/api"):
         for module in (integrations, analytics, runs, roi, health):
@@ -51,6 +53,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(accounts.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
+    app.register_blueprint(start.blueprint())
+    app.register_blueprint(demo.blueprint())
+    app.register_blueprint(styleguide.blueprint())
     app.after_request(_request_id)
     return app
 

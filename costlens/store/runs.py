@@ -103,6 +103,7 @@ class RunFilter:
     model: str | None = None
     prompt_id: str | None = None
     session_id: str | None = None
+    environment: str | None = None  # '': runs that name none
     team_id: int | None = None  # 0: runs of no team
     repository_id: int | None = None  # 0: runs that name no repository
     state: str | None = None
@@ -192,6 +193,8 @@ def _conditions(organization_id: int, where: RunFilter) -> list[Any]:
     for column, number in ((run.team_id, where.team_id), (run.repository_id, where.repository_id)):
         if number is not None:
             conditions.append(column == number if number else column.is_(None))
+    if where.environment is not None:
+        conditions.append(run.environment == where.environment if where.environment else run.environment.is_(None))
     if where.since is not None:
         conditions.append(run.occurred_at >= where.since)
     if where.until is not None:

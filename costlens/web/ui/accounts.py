@@ -8,11 +8,14 @@ from werkzeug.wrappers import Response
 
 from costlens.domain.errors import CostLensError, NotFound
 from costlens.services import organizations
+from costlens.services.first_steps import first_steps
 from costlens.services.set_up import is_set_up_token
 from costlens.store.organizations import User
 from costlens.web.auth import SignedIn, current_account, current_organizations
 from costlens.web.context import context
+from costlens.web.ui.frame import frame
 from costlens.web.ui.nav import organization_url
+from costlens.web.ui.start import render_start
 
 
 def blueprint() -> Blueprint:
@@ -92,7 +95,7 @@ def set_up_form(token: str) -> str:
 
 
 def set_up(token: str) -> str | tuple[str, int]:
-    """Creates the first organization and owner, signs the owner in and shows the first key once."""
+    """Creates the first organization and owner, signs the owner in and shows the first steps with the key, once."""
     _check_set_up(token)
     values = {name: request.form.get(name, "").strip() for name in ("organization", "email", "timezone")}
     settings = context().settings
@@ -109,6 +112,5 @@ def set_up(token: str) -> str | tuple[str, int]:
     user = organizations.use_sign_in_link(context().store, created.sign_in_token)
     if user is not None:
         _start_session(user)
-    return page(
-        "sign_in/ready.html", organization=created.organization, key=created.api_key, base_url=settings.base_url
-    )
+    nav = frame(created.organization.slug).nav
+    return render_start(first_steps(context().store, created.organization), nav, key=created.api_key)
