@@ -10,11 +10,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from costlens.config import Settings, load_settings
 from costlens.queue import JobQueue
+from costlens.rate_limits import RateLimits
 from costlens.store.engine import Store
 from costlens.web import errors, security
 from costlens.web.api import analytics, health, integrations, roi, runs
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
+from costlens.web.limits import set_up_limits
 from costlens.web.templating import set_up_templates
 from costlens.web.ui import accounts, pages
 
@@ -36,11 +38,14 @@ def create_app(settings: Settings | None = None) -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(days=30),
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
     )
-    app.extensions["costlens"] = Context(settings, Store(settings.database_url), JobQueue(settings.queue_url))
+    app.extensions["costlens"] = Context(
+        settings, Store(settings.database_url), JobQueue(settings.queue_url), RateLimits(settings.queue_url)
+    )
     if settings.base_url.startswith("https:"):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     errors.set_up_errors(app)
     set_up_sessions(app)
+    set_up_limits(app)
     set_up_templates(app)
     security.set_up_headers(app)
     for prefix in ("", "/api"):

@@ -13,6 +13,7 @@ from costlens.store import organizations as org_store
 from costlens.store.organizations import KeyRow, Organization, User
 from costlens.web.context import context
 from costlens.web.errors import is_page
+from costlens.web.limits import charge_request
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]
@@ -27,10 +28,11 @@ class SignedIn(UserMixin):  # type: ignore[misc]
 
 
 def require_key(scope: str) -> KeyRow:
-    """The API key of this request. Raises Unauthorized or Forbidden."""
+    """The API key of this request. Raises Unauthorized, Forbidden or RateLimited."""
     kind, _, text = request.headers.get("Authorization", "").partition(" ")
     key = keys.authenticate(context().store, text.strip() if kind.lower() == "bearer" else None, scope)
     g.api_key = key
+    charge_request(key)
     return key
 
 

@@ -8,6 +8,7 @@ from flask import current_app
 
 from costlens.config import Settings
 from costlens.queue import JobQueue
+from costlens.rate_limits import RateLimits
 from costlens.store.engine import Store
 
 
@@ -16,6 +17,7 @@ class Context:
     settings: Settings
     store: Store
     queue: JobQueue
+    limits: RateLimits
 
 
 def context() -> Context:

@@ -81,7 +81,8 @@ def _csv(found: Overview) -> Response:
 
 def get_usage() -> Response:
     """The plan's runs of this month; limit and percentage are null where the plan has none."""
-    used = plan_usage(context().store, require_key("read").organization)
+    organization = require_key("read").organization
+    used = plan_usage(context().store, organization, context().settings.plan(organization.plan))
     return json_answer(
         {
             "plan": used.plan,

@@ -6,18 +6,19 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from costlens.config import PLANS
 from costlens.domain.errors import CostLensError, UnsupportedMedia
-from costlens.domain.runs import show_id
+from costlens.domain.runs import RunInput, show_id
 from costlens.domain.shown import dollars
 from costlens.services import usage as usage_service
 from costlens.services.ingest import Accepted, Ingested, Result, give_way, ingest
+from costlens.services.usage import PlanUsage
 from costlens.store.organizations import KeyRow
 from costlens.web.answers import json_answer
 from costlens.web.api.bodies import Ratio, read_batch, read_run
 from costlens.web.auth import require_key
 from costlens.web.context import context
 from costlens.web.errors import STATUS
+from costlens.web.limits import charge_batch, month_of, used_up, warning
 
 
 def blueprint() -> Blueprint:
@@ -31,19 +32,37 @@ def blueprint() -> Blueprint:
 def track_run() -> Response:
     """Stores one run; answers after it is stored."""
     key = require_key("ingest")
+    month = month_of(key)
     give_way(context().store)
     result = _store(key, [read_run(json_body(), _ratio(key))]).results[0]
     if isinstance(result, CostLensError):
         raise result
-    return json_answer({"success": True, "run": run_answer(result)})
+    body: dict[str, Any] = {"success": True, "run": run_answer(result)}
+    if warned := warning(month and month.after(int(result.new))):
+        body["warning"] = warned
+    return json_answer(body)
 
 
 def track_batch() -> Response:
     """Stores the good items of a batch: 200 when all are good, 207 when some are not."""
     key = require_key("ingest")
+    charge_batch(key)
+    month = month_of(key)
     give_way(context().store)
-    items = read_batch(json_body(), PLANS[key.organization.plan].batch_size, _ratio(key))
-    return batch_answer(_store(key, items).results)
+    items = read_batch(json_body(), context().settings.plan(key.organization.plan).batch_size, _ratio(key))
+    if month is not None:
+        items = within(month, items)
+    return batch_answer(_store(key, items).results, month)
+
+
+def within(month: PlanUsage, items: list[RunInput | CostLensError]) -> list[RunInput | CostLensError]:
+    """The same items, with an error for each good one past the month's limit."""
+    left, found = month.left or 0, []
+    for item in items:
+        good = isinstance(item, RunInput)
+        found.append(used_up(month.after(month.left or 0)) if good and not left else item)
+        left -= bool(good and left)
+    return found
 
 
 def json_body() -> bytes:
@@ -80,7 +99,7 @@ def run_answer(accepted: Accepted) -> dict[str, Any]:
     }
 
 
-def batch_answer(results: tuple[Result, ...]) -> Response:
+def batch_answer(results: tuple[Result, ...], month: PlanUsage | None = None) -> Response:
     """The seed's batch object with one result an item: 200 when all are good, 207 when some are not."""
     runs = [run_answer(result) for result in results if isinstance(result, Accepted)]
     failed = len(results) - len(runs)
@@ -102,6 +121,8 @@ def batch_answer(results: tuple[Result, ...]) -> Response:
             if isinstance(result, CostLensError)
         ],
     }
+    if warned := warning(month and month.after(sum(isinstance(one, Accepted) and one.new for one in results))):
+        body["warning"] = warned
     return json_answer(body, 207 if failed else 200)
 
 
