@@ -11,9 +11,22 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from costlens.config import Settings, load_settings
 from costlens.queue import JobQueue
 from costlens.rate_limits import RateLimits
+from costlens.response_cache import ResponseCache
 from costlens.store.engine import Store
 from costlens.web import errors, security
-from costlens.web.api import analytics, health, integrations, roi, runs
+from costlens.web.api import (
+    analytics,
+    cache,
+    health,
+    insights,
+    integrations,
+    prices,
+    prompts,
+    providers,
+    roi,
+    routing,
+    runs,
+)
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
 from costlens.web.limits import set_up_limits
@@ -22,6 +35,9 @@ from costlens.web.ui import accounts, pages
 
 # Inside the package in a wheel, beside it in a checkout.
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
+
+
+API = (integrations, analytics, insights, routing, providers, cache, prompts, prices, runs, roi, health)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -38,8 +54,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(days=30),
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
     )
+    redis = settings.queue_url
     app.extensions["costlens"] = Context(
-        settings, Store(settings.database_url), JobQueue(settings.queue_url), RateLimits(settings.queue_url)
+        settings, Store(settings.database_url), JobQueue(redis), RateLimits(redis), ResponseCache(redis)
     )
     if settings.base_url.startswith("https:"):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
@@ -49,7 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     set_up_templates(app)
     security.set_up_headers(app)
     for prefix in ("", "/api"):
-        for module in (integrations, analytics, runs, roi, health):
+        for module in API:
             routes: Blueprint = module.blueprint()
             routes.name = f"api{prefix.replace('/', '_')}_{routes.name}"
             app.register_blueprint(routes, url_prefix=prefix or None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ HEARTBEAT_SECONDS = 10  # how often a worker shows that it lives
 ALIVE_SECONDS = 3 * HEARTBEAT_SECONDS
 LINK_DELAY = timedelta(seconds=1)  # runs that come in meanwhile are linked by the same job
 JOB_SECONDS = 900
+REPRICE_SECONDS = 7_200
 
 # A job is there once by its id; what is done leaves nothing behind, what failed is kept to be looked at.
 _KEPT: dict[str, Any] = {"unique": True, "result_ttl": 0, "failure_ttl": 7 * 86_400}
@@ -76,6 +77,20 @@ class JobQueue:
         """
         job_id = f"{name.replace('.', '-')}-{span}"
         return self._ask(lambda queue: queue.enqueue(name, job_id=job_id, job_timeout=seconds, ttl=ttl, **_KEPT))
+
+    def reprice_soon(self, organization_id: int, where: Mapping[str, Any], by: str) -> bool:
+        """Asks for a repricing of these runs. False: the queue is away."""
+        return self._ask(
+            lambda queue: queue.enqueue(
+                "workers.ledger.reprice_runs",
+                organization_id,
+                dict(where),
+                by,
+                job_timeout=REPRICE_SECONDS,
+                result_ttl=0,
+                failure_ttl=7 * 86_400,
+            )
+        )
 
     def _ask(self, enqueue: Callable[[Queue], object]) -> bool:
         if time.monotonic() < self._away_until:

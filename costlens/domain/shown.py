@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import overload
 
 NANOS = 1_000_000_000
 
@@ -12,6 +13,10 @@ def dollars(nanos: int | None) -> float | None:
     return None if nanos is None else nanos / NANOS
 
 
+@overload
+def instant(at: datetime) -> str: ...
+@overload
+def instant(at: datetime | None) -> str | None: ...
 def instant(at: datetime | None) -> str | None:
     """`2026-01-05T12:17:35.528Z`; None stays None."""
     return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,6 +9,7 @@ from flask import current_app
 from costlens.config import Settings
 from costlens.queue import JobQueue
 from costlens.rate_limits import RateLimits
+from costlens.response_cache import ResponseCache
 from costlens.store.engine import Store
 
 
@@ -18,6 +19,7 @@ class Context:
     store: Store
     queue: JobQueue
     limits: RateLimits
+    cache: ResponseCache
 
 
 def context() -> Context:

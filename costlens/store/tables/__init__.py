@@ -37,6 +37,13 @@ from costlens.store.tables.ledger import (
     run_keys,
     runs,
 )
+from costlens.store.tables.service import (
+    idempotent_answers,
+    provider_configs,
+    provider_keys,
+    quality_feedback,
+    routing_settings,
+)
 
 __all__ = [
     "DIMENSIONS",
@@ -46,6 +53,7 @@ __all__ = [
     "api_keys",
     "audit_entries",
     "commits",
+    "idempotent_answers",
     "identities",
     "link_decisions",
     "links",
@@ -55,8 +63,11 @@ __all__ = [
     "organizations",
     "people",
     "price_overrides",
+    "provider_configs",
+    "provider_keys",
     "pull_request_commits",
     "pull_requests",
+    "quality_feedback",
     "repositories",
     "repository_aliases",
     "rollup_15m",
@@ -65,6 +76,7 @@ __all__ = [
     "rollup_dimension",
     "rollup_latency",
     "rollup_links",
+    "routing_settings",
     "run_keys",
     "runs",
     "sign_in_links",

@@ -29,6 +29,8 @@ _Escapes = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 
+_Nul = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
 T = TypeVar("T")
 Ratio = Callable[[str, str], float | None]  # provider, model → usual share of input tokens
 
@@ -113,6 +115,14 @@ def decode(body: bytes, kind: type[T]) -> T:
             return msgspec.json.decode(_Escapes.sub(lambda found: found[1] or rb"\ufffd", body), type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise invalid(error) from error
+
+
+def decode_stored(body: bytes, kind: type[T]) -> T:
+    """The same for a body whose texts are stored. Raises InvalidInput for a NUL too, which PostgreSQL cannot store."""
+    found = decode(body, kind)
+    if _Nul.search(body):
+        raise InvalidInput("The body must not hold a NUL character")
+    return found
 
 
 def convert(value: Any, kind: type[T]) -> T:

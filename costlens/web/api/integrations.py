@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from flask import Blueprint, Response, request
 
 from costlens.domain.errors import CostLensError, UnsupportedMedia
@@ -25,6 +26,7 @@ def blueprint() -> Blueprint:
     """The routes that take runs."""
     routes = Blueprint("integrations", __name__)
     routes.post("/integrations/run")(track_run)
+    routes.post("/integrations/run/instant")(track_instant)
     routes.post("/integrations/batch")(track_batch)
     return routes
 
@@ -40,6 +42,14 @@ def track_run() -> Response:
     body: dict[str, Any] = {"success": True, "run": run_answer(result)}
     if warned := warning(month and month.after(int(result.new))):
         body["warning"] = warned
+    return json_answer(body)
+
+
+def track_instant() -> Response:
+    """The same for wrappers in their instant mode. It needs a key all the same, as every run belongs to somebody."""
+    answer = track_run()
+    body = msgspec.json.decode(answer.data)
+    body["analyticsUrl"] = f"{context().settings.base_url}/"
     return json_answer(body)
 
 
