@@ -29,6 +29,7 @@ from costlens.web.api import (
 )
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
+from costlens.web.idempotency import set_up_idempotency
 from costlens.web.limits import set_up_limits
 from costlens.web.templating import set_up_templates
 from costlens.web.ui import accounts, pages
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     set_up_limits(app)
     set_up_templates(app)
     security.set_up_headers(app)
+    set_up_idempotency(app)
     for prefix in ("", "/api"):
         for module in API:
             routes: Blueprint = module.blueprint()

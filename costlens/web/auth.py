@@ -27,8 +27,8 @@ class SignedIn(UserMixin):  # type: ignore[misc]
         return f"{self.user.id}.{self.user.session_version}"
 
 
-def require_key(scope: str) -> KeyRow:
-    """The API key of this request. Raises Unauthorized, Forbidden or RateLimited."""
+def require_key(scope: str | None) -> KeyRow:
+    """The API key of this request; `scope` None: whatever it may do. Raises Unauthorized, Forbidden or RateLimited."""
     kind, _, text = request.headers.get("Authorization", "").partition(" ")
     key = keys.authenticate(context().store, text.strip() if kind.lower() == "bearer" else None, scope)
     g.api_key = key

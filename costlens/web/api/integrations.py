@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from costlens.web.api.bodies import Ratio, read_batch, read_run
 from costlens.web.auth import require_key
 from costlens.web.context import context
 from costlens.web.errors import STATUS
+from costlens.web.idempotency import identity
 from costlens.web.limits import charge_batch, month_of, used_up, warning
 
 
@@ -36,7 +38,7 @@ def track_run() -> Response:
     key = require_key("ingest")
     month = month_of(key)
     give_way(context().store)
-    result = _store(key, [read_run(json_body(), _ratio(key))]).results[0]
+    result = _store(key, _named([read_run(json_body(), _ratio(key))])).results[0]
     if isinstance(result, CostLensError):
         raise result
     body: dict[str, Any] = {"success": True, "run": run_answer(result)}
@@ -62,7 +64,20 @@ def track_batch() -> Response:
     items = read_batch(json_body(), context().settings.plan(key.organization.plan).batch_size, _ratio(key))
     if month is not None:
         items = within(month, items)
-    return batch_answer(_store(key, items).results, month)
+    return batch_answer(_store(key, _named(items)).results, month)
+
+
+def _named(items: list[RunInput | CostLensError]) -> list[RunInput | CostLensError]:
+    """The same items; under an Idempotency-Key each has an identity, so none counts twice whatever is lost."""
+    known_by = identity()
+    if known_by is None:
+        return items
+    return [
+        replace(item, client_id=f"{known_by} {place}")
+        if isinstance(item, RunInput) and item.client_id is None and item.request_id is None
+        else item
+        for place, item in enumerate(items)
+    ]
 
 
 def within(month: PlanUsage, items: list[RunInput | CostLensError]) -> list[RunInput | CostLensError]:
