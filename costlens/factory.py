@@ -17,6 +17,7 @@ from costlens.web import errors, security
 from costlens.web.api import (
     analytics,
     cache,
+    docs,
     health,
     insights,
     integrations,
@@ -31,6 +32,7 @@ from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
 from costlens.web.idempotency import set_up_idempotency
 from costlens.web.limits import set_up_limits
+from costlens.web.payload import set_up_packing
 from costlens.web.templating import set_up_templates
 from costlens.web.ui import accounts, pages
 
@@ -67,11 +69,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     set_up_templates(app)
     security.set_up_headers(app)
     set_up_idempotency(app)
+    set_up_packing(app)
     for prefix in ("", "/api"):
         for module in API:
             routes: Blueprint = module.blueprint()
             routes.name = f"api{prefix.replace('/', '_')}_{routes.name}"
             app.register_blueprint(routes, url_prefix=prefix or None)
+    app.register_blueprint(docs.blueprint())
     app.register_blueprint(accounts.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())

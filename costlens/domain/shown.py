@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import overload
 
 NANOS = 1_000_000_000
 
@@ -13,10 +12,11 @@ def dollars(nanos: int | None) -> float | None:
     return None if nanos is None else nanos / NANOS
 
 
-@overload
-def instant(at: datetime) -> str: ...
-@overload
-def instant(at: datetime | None) -> str | None: ...
 def instant(at: datetime | None) -> str | None:
     """`2026-01-05T12:17:35.528Z`; None stays None."""
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at is None else moment(at)
+
+
+def moment(at: datetime) -> str:
+    """The same of a time that is known."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

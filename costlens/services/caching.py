@@ -11,7 +11,7 @@ import msgspec
 
 from costlens.domain.periods import local_day
 from costlens.domain.runs import RunInput
-from costlens.domain.shown import instant
+from costlens.domain.shown import moment
 from costlens.domain.usage import Usage
 from costlens.response_cache import Cached, ResponseCache
 from costlens.services.ingest import ingest
@@ -73,7 +73,7 @@ def keep(
     organization = key.organization
     if not enabled(store, organization.id):
         return "The cache is off: it keeps answers, so an organization turns it on with PUT /cache/settings"
-    entry = Cached(msgspec.Raw(response), tokens, cost_nanos, instant(now))
+    entry = Cached(msgspec.Raw(response), tokens, cost_nanos, moment(now))
     today = local_day(now, organization.timezone)
     if not cache.keep(organization.id, name, entry, seconds, today):
         return "The answer is larger than 1 MiB, or the cache is away"

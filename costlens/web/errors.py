@@ -27,7 +27,7 @@ STATUS: dict[type[CostLensError], int] = {
 }
 
 # What Werkzeug itself refuses, in our words.
-_HTTP = {
+HTTP_CODES = {
     400: ("invalid_input", "The request cannot be read"),
     404: ("not_found", "No such page or route"),
     405: ("method_not_allowed", "This route does not take this method"),
@@ -72,7 +72,7 @@ def _http(error: HTTPException) -> Response | HTTPException:
     status = error.code or 500
     if status < 400:
         return error  # a redirect
-    code, message = _HTTP.get(status, ("error", error.description or error.name))
+    code, message = HTTP_CODES.get(status, ("error", error.description or error.name))
     if status == 413:
         limit = request.max_content_length
         message = f"The body is larger than the limit of {limit} bytes; nothing was stored"
@@ -103,4 +103,4 @@ def _answer(status: int, body: dict[str, Any]) -> Response:
 
 def is_page(path: str) -> bool:
     """People on the pages get a page; callers of the API get JSON, whatever they accept."""
-    return path == "/" or path.startswith(("/app", "/sign-in", "/set-up"))
+    return path == "/" or path.startswith(("/app", "/sign-in", "/set-up", "/docs"))

@@ -22,6 +22,7 @@ SCOPES_OF = {
     "integrations.track_run": {"ingest"},
     "integrations.track_instant": {"ingest"},
     "integrations.track_batch": {"ingest"},
+    "integrations.import_runs": {"ingest"},
     "analytics.get_overview": {"read"},
     "analytics.get_usage": {"read"},
     "runs.list_runs": {"read"},
@@ -30,7 +31,9 @@ SCOPES_OF = {
     "runs.list_links": {"read"},
     "roi.get_repositories": {"read"},
     "roi.get_teams": {"read"},
+    "roi.get_summary": {"read"},
     "roi.get_pull_requests": {"read"},
+    "roi.get_pull_request": {"read"},
     "insights.get_dashboard": {"read"},
     "insights.get_predictive": {"read"},
     "insights.analyse_cost": {"read"},
@@ -61,13 +64,14 @@ SCOPES_OF = {
     "prices.reprice_runs": {"read"},  # and admin, to apply it
 }
 # What a call without a body answers where it is allowed, if it is neither done nor a 400.
-ABSENT = {"prices.remove_price": 404, "prompts.get_prompt": 404}
+ABSENT = {"integrations.import_runs": 207, "prices.remove_price": 404, "prompts.get_prompt": 404}
 AWAY = {"cache.get_stats"}  # there is no Redis here
 # Reads that take a team and a repository as filters.
 NARROWED = {
     "analytics.get_overview",
     "runs.list_runs",
     "runs.list_links",
+    "roi.get_summary",
     "roi.get_repositories",
     "roi.get_teams",
     "roi.get_pull_requests",
@@ -75,6 +79,9 @@ NARROWED = {
 # Routes that are open to anybody, each with the reason.
 OPEN = {
     "static": "the pages' own files",
+    "docs.get_document": "describes the routes, and nobody",
+    "docs.docs_page": "the same as a page",
+    "docs.errors_page": "the same of the error codes",
     "prices.get_list_prices": "list prices, which say nothing of anybody",
     "health.get_health": "says only that the process is alive",
     "health.get_ready": "says only whether runs can be stored",
@@ -108,7 +115,7 @@ def is_page(rule: Rule) -> bool:
     return rule.rule.startswith("/app/<slug>/")
 
 
-VALUES = {"prompt_id": "write-v2", "price_id": "1"}
+VALUES = {"prompt_id": "write-v2", "price_id": "1", "owner": "acme", "repo": "web", "number": "1"}
 
 
 def path_of(rule: Rule, **values: str) -> str:

@@ -17,9 +17,9 @@ from costlens.web.answers import json_answer
 from costlens.web.api import params
 from costlens.web.api.bodies import decode, decode_stored
 from costlens.web.api.insights import Name
-from costlens.web.api.integrations import json_body
 from costlens.web.auth import require_key
 from costlens.web.context import context
+from costlens.web.payload import json_body
 from costlens.web.shapes import routing as shape
 
 

@@ -9,7 +9,7 @@ import msgspec
 from flask import Blueprint, Response
 
 from costlens.domain.classifier import tokens_of
-from costlens.domain.shown import NANOS, dollars, instant
+from costlens.domain.shown import NANOS, dollars, instant, moment
 from costlens.services.analytics import Overview
 from costlens.services.dashboard import Dashboard, dashboard, savings, savings_roi
 from costlens.services.forecasting import Outlook, outlook
@@ -18,9 +18,9 @@ from costlens.services.routing import estimate
 from costlens.web.answers import json_answer
 from costlens.web.api import params
 from costlens.web.api.bodies import decode
-from costlens.web.api.integrations import json_body
 from costlens.web.auth import require_key
 from costlens.web.context import context
+from costlens.web.payload import json_body
 from costlens.web.shapes import insights as shape
 from costlens.web.shapes.base import Coverage
 
@@ -116,7 +116,7 @@ def get_predictive() -> Response:
                 message=one.message,
                 current_spend=dollars(one.current_nanos),
                 threshold=dollars(one.threshold_nanos),
-                created_at=instant(one.at),
+                created_at=moment(one.at),
                 resolved=False,
             )
             for one in alerts(store, organization, plan, ahead)
@@ -195,7 +195,7 @@ def analyse_cost() -> Response:
         estimated_output_tokens=output,
         estimated_cost=dollars(cost),
         recommendations=advice,
-        timestamp=instant(datetime.now(UTC)),
+        timestamp=moment(datetime.now(UTC)),
     )
     return json_answer(body)
 

@@ -15,7 +15,7 @@ from costlens.domain.periods import day_start, parse_day
 from costlens.domain.price_list import price_list
 from costlens.domain.pricing import RateCard
 from costlens.domain.rate_cards import OVERRIDE_RATES, price_data_version
-from costlens.domain.shown import NANOS, instant
+from costlens.domain.shown import NANOS, moment
 from costlens.services import prices as price_service
 from costlens.services.prices import OwnPrice, PricedModel
 from costlens.services.repricing import Difference, reprice
@@ -27,9 +27,9 @@ from costlens.web.api import params
 from costlens.web.api.bodies import decode_stored
 from costlens.web.api.exports import export_answer, export_form
 from costlens.web.api.insights import Name
-from costlens.web.api.integrations import json_body
 from costlens.web.auth import require_key
 from costlens.web.context import context
+from costlens.web.payload import json_body
 from costlens.web.shapes import prices as shape
 from costlens.web.shapes.base import Done
 
@@ -128,10 +128,10 @@ def _own(one: OwnPrice) -> shape.OwnPriceShape:
         id=one.id,
         provider=one.override.provider,
         model=one.override.model,
-        effective_from=instant(one.override.effective_from),
+        effective_from=moment(one.override.effective_from),
         alias_of=one.override.alias_of,
         rates=rates,
-        created_at=instant(one.created_at),
+        created_at=moment(one.created_at),
     )
 
 

@@ -20,9 +20,9 @@ from costlens.web.api.bodies import decode
 from costlens.web.api.cursors import read_text_cursor, text_cursor
 from costlens.web.api.exports import export_answer, export_form
 from costlens.web.api.insights import Name
-from costlens.web.api.integrations import json_body
 from costlens.web.auth import require_key
 from costlens.web.context import context
+from costlens.web.payload import json_body
 from costlens.web.shapes import prompts as shape
 from costlens.web.shapes.routing import OptimizedPrompt
 

@@ -8,16 +8,16 @@ from typing import Annotated, Literal
 import msgspec
 from flask import Blueprint, Response
 
-from costlens.domain.shown import instant
+from costlens.domain.shown import instant, moment
 from costlens.services import provider_keys as key_service
 from costlens.services import routing as routing_service
 from costlens.store.routing import ProviderConfig
 from costlens.web.answers import json_answer
 from costlens.web.api.bodies import decode_stored
 from costlens.web.api.insights import Name
-from costlens.web.api.integrations import json_body
 from costlens.web.auth import require_key
 from costlens.web.context import context
+from costlens.web.payload import json_body
 from costlens.web.shapes import routing as shape
 from costlens.web.shapes.base import Done
 
@@ -106,7 +106,7 @@ def list_keys() -> Response:
             id=f"pkey_{row.id}",
             provider=row.provider,
             last_four=row.last_four,
-            created_at=instant(row.created_at),
+            created_at=moment(row.created_at),
             last_used_at=instant(row.last_used_at),
         )
         for row in rows

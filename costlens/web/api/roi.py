@@ -1,10 +1,13 @@
-"""GET /roi/repositories, /roi/teams and /roi/pull-requests."""
+"""GET /roi/summary, /roi/repositories, /roi/teams, and /roi/pull-requests with each of them."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from costlens.domain.runs import show_id
+from costlens.domain.shown import NANOS, dollars, instant
 from costlens.services import reports
+from costlens.services.pulls import pull_details
 from costlens.web.answers import json_answer
 from costlens.web.api import params
 from costlens.web.auth import require_key
@@ -16,7 +19,9 @@ def blueprint() -> Blueprint:
     routes = Blueprint("roi", __name__)
     routes.get("/roi/repositories")(get_repositories)
     routes.get("/roi/teams")(get_teams)
+    routes.get("/roi/summary")(get_summary)
     routes.get("/roi/pull-requests")(get_pull_requests)
+    routes.get("/roi/pull-requests/<owner>/<repo>/<int:number>")(get_pull_request)
     return routes
 
 
@@ -28,6 +33,58 @@ def get_repositories() -> Response:
 def get_teams() -> Response:
     """ROI by team."""
     return _report("team")
+
+
+def get_summary() -> Response:
+    """The total without its rows."""
+    organization = require_key("read").organization
+    report = reports.roi_report(
+        context().store,
+        organization.id,
+        "repository",
+        window=params.period(organization),
+        filters=params.roi_filters(organization),
+    )
+    body = reports.roi_json(report)
+    del body["repositories"]
+    return json_answer(body)
+
+
+def get_pull_request(owner: str, repo: str, number: int) -> Response:
+    """One pull request: what it cost, run by run."""
+    organization = require_key("read").organization
+    found = pull_details(context().store, organization.id, f"{owner}/{repo}", min(number, (1 << 31) - 1))
+    pull = found.pull
+    return json_answer(
+        {
+            "pullRequest": {
+                "number": pull.number,
+                "repo": pull.repository,
+                "title": pull.title,
+                "outcome": pull.outcome,
+                "runs": pull.runs,
+                "cost": int(pull.cost_nanos or 0) / NANOS,
+                "createdAt": instant(pull.created_at),
+                "mergedAt": instant(pull.merged_at),
+                "closedAt": instant(pull.closed_at),
+                "cycleHours": found.cycle_hours,
+            },
+            "runs": [
+                {
+                    "id": show_id("run", run.id),
+                    "requestId": run.request_id or show_id("req", run.id),
+                    "timestamp": instant(run.occurred_at),
+                    "provider": run.provider,
+                    "model": run.model,
+                    "promptId": run.prompt_id,
+                    "actor": run.actor,
+                    "cost": dollars(run.cost_nanos),
+                    "linkedCost": int(run.linked_nanos) / NANOS,
+                }
+                for run in found.runs
+            ],
+        }
+    )
 
 
 def _report(scope: str) -> Response:

@@ -22,9 +22,9 @@ from costlens.store.routing import METRICS
 from costlens.web.answers import json_answer
 from costlens.web.api.bodies import decode, decode_stored
 from costlens.web.api.insights import Name
-from costlens.web.api.integrations import json_body
 from costlens.web.auth import require_key
 from costlens.web.context import context
+from costlens.web.payload import json_body
 from costlens.web.shapes import routing as shape
 from costlens.web.shapes.base import Done
 
@@ -152,7 +152,7 @@ def _answer(found: Routed, urgency: Level) -> shape.RoutingAnswer:
     chosen, original = found.decision.chosen, found.decision.original
     cost = dollars(chosen.cost_nanos)
     quality = round(chosen.ok, 4) if chosen.known or chosen.quality is not None else None
-    decision = shape.Decision(provider=chosen.provider, model=chosen.model, reason=found.decision.reason)
+    decision = shape.RoutedTo(provider=chosen.provider, model=chosen.model, reason=found.decision.reason)
     return shape.RoutingAnswer(
         success=True,
         decision=decision,

@@ -9,7 +9,7 @@ import msgspec
 from costlens.web.shapes.base import Cost, Count, Day, Dollars, Instant, Percent, Shape, Share
 
 
-class Decision(Shape):
+class RoutedTo(Shape):
     provider: str
     model: str
     reason: str
@@ -38,7 +38,7 @@ class RoutingDecision(Shape):
 
 class RoutingAnswer(Shape):
     success: Literal[True]
-    decision: Decision
+    decision: RoutedTo
     routing_decision: RoutingDecision
 
 
