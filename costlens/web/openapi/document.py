@@ -133,9 +133,10 @@ def _operation(
         content: dict[str, Any] = {"schema": schemas[operation.body]}
         if operation.example is not None:
             content["example"] = operation.example
-        if operation.media != "application/json":
-            content = {"schema": {"type": "string", "description": "One JSON object a line, each as RunBody"}}
-        described["requestBody"] = {"required": True, "content": {operation.media: content}}
+        media = {"application/json": content}
+        if operation.media != "application/json":  # lines of it
+            media[operation.media] = {"schema": {"type": "string", "description": "One JSON object a line"}}
+        described["requestBody"] = {"required": True, "content": media}
     return described
 
 
