@@ -56,7 +56,7 @@ _log = logging.getLogger(__name__)
 class Cached(msgspec.Struct):
     """One kept answer."""
 
-    response: msgspec.Raw  # JSON, as it came
+    response: bytes  # JSON, as it came
     tokens: int
     cost_nanos: int | None  # None: no price is known
     cached_at: str

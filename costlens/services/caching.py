@@ -73,7 +73,7 @@ def keep(
     organization = key.organization
     if not enabled(store, organization.id):
         return "The cache is off: it keeps answers, so an organization turns it on with PUT /cache/settings"
-    entry = Cached(msgspec.Raw(response), tokens, cost_nanos, moment(now))
+    entry = Cached(response, tokens, cost_nanos, moment(now))
     today = local_day(now, organization.timezone)
     if not cache.keep(organization.id, name, entry, seconds, today):
         return "The answer is larger than 1 MiB, or the cache is away"

@@ -64,11 +64,13 @@ def get_cached() -> Response:
     found = caching.find(context().store, context().cache, key, name, provider, model, datetime.now(UTC))
     if found is None:
         return json_answer(shape.CacheMiss(hit=False))
-    return json_answer(
-        shape.CacheHit(
-            hit=True, response=found.response, saved_cost=(found.cost_nanos or 0) / NANOS, cached_at=found.cached_at
-        )
+    body = shape.CacheHit(
+        hit=True,
+        response=msgspec.Raw(found.response),
+        saved_cost=(found.cost_nanos or 0) / NANOS,
+        cached_at=found.cached_at,
     )
+    return json_answer(body)
 
 
 def set_cached() -> Response:
