@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmarks.instances import ROOT, Instance, answer_of, instance, serving
 from tests.databases import ENGINES
+from tests.e2e.servers import queue_at
 from tests.e2e.test_api_description import CHECKS
 
 ALLOWED = {200, 207, 400, 409, 413, 415}
@@ -155,7 +156,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--engine", choices=ENGINES, default="sqlite")
     given = parser.parse_args()
-    with instance(ROOT, given.engine) as one:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        queue_at(Path(folder)) as redis,
+        instance(ROOT, given.engine) as found,
+    ):
+        one = Instance(found.source, found.settings | {"REDIS_URL": redis})
         key = key_of(one)
         with serving(one, 1) as (port, pid):
             if given.examples:

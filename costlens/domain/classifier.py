@@ -8,16 +8,34 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_TASKS = (
-    ("code", re.compile(r"```|\b(code|function|class|debug|refactor|compile|stack ?trace|unit tests?|sql)\b", re.I)),
-    ("translate", re.compile(r"\b(translate|translation|in (?:english|german|french|spanish))\b", re.I)),
-    ("summarize", re.compile(r"\b(summari[sz]e|summary|tl;?dr|key points|shorten)\b", re.I)),
-    ("extract", re.compile(r"\b(extract|parse|list all|find all|as json|into (?:a )?table)\b", re.I)),
-    ("reason", re.compile(r"\b(prove|analy[sz]e|compare|evaluate|why|step by step|trade-?offs?|plan)\b", re.I)),
+SAMPLE = 8_000  # characters that are looked at; the rest changes the length only
+# By task: words and phrases that tell it, the first that is found holds.
+_TASKS: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
+    (
+        "code",
+        frozenset(
+            ("code", "function", "class", "debug", "refactor", "compile", "stacktrace", "unittest", "unittests", "sql")
+        ),
+        ("```", "stack trace", "unit test"),
+    ),
+    (
+        "translate",
+        frozenset(("translate", "translation")),
+        ("in english", "in german", "in french", "in spanish"),
+    ),
+    ("summarize", frozenset(("summarize", "summarise", "summary", "shorten", "tldr")), ("tl;dr", "key points")),
+    ("extract", frozenset(("extract", "parse")), ("list all", "find all", "as json", "into a table")),
+    (
+        "reason",
+        frozenset(("prove", "analyze", "analyse", "compare", "evaluate", "why", "tradeoffs", "plan")),
+        ("step by step", "trade-off"),
+    ),
 )
-_CONSTRAINT = re.compile(r"\b(must|should|exactly|at least|at most|only|without|never|always|ensure)\b", re.I)
-_FILE = re.compile(r"\b[\w./-]+\.(?:py|js|ts|go|rs|java|rb|c|cpp|h|sql|yaml|yml|json|md|html|css)\b")
-_CAREFUL = re.compile(r"\b(careful(?:ly)?|production|critical|security|legal|medical)\b", re.I)
+_CONSTRAINTS = frozenset(("must", "should", "exactly", "only", "without", "never", "always", "ensure"))
+_BOUNDS = ("at least", "at most")
+_CAREFUL = frozenset(("careful", "carefully", "production", "critical", "security", "legal", "medical"))
+_WORD = re.compile(r"[a-z]+")
+_FILE = re.compile(r"[\w/-]\.(?:py|js|ts|go|rs|java|rb|c|cpp|h|sql|yaml|yml|json|md|html|css)\b")
 _LEVELS = ((10, "trivial"), (30, "simple"), (60, "medium"))
 
 
@@ -37,14 +55,18 @@ def tokens_of(text: str) -> int:
 
 def classify(prompt: str) -> Classified:
     """Task and complexity of a prompt."""
-    sample = prompt[:20_000]  # the rest changes the length only
+    text = prompt[:SAMPLE].lower()
+    said = _WORD.findall(text)
+    words = set(said)
     tokens = tokens_of(prompt)
-    task = next((name for name, words in _TASKS if words.search(sample)), "chat")
+    task = next((name for name, own, phrases in _TASKS if own & words or any(p in text for p in phrases)), "chat")
     score = min(40, tokens // 25)
     score += {"code": 20, "reason": 25, "summarize": 8, "extract": 8, "translate": 5}.get(task, 0)
-    score += min(15, 5 * (sample.count("```") // 2))
-    score += min(10, 2 * len(_FILE.findall(sample)))
-    score += min(15, 3 * len(_CONSTRAINT.findall(sample)))
-    score = min(100, score)
+    score += min(15, 5 * (text.count("```") // 2))
+    score += min(10, 2 * len(_FILE.findall(text)))
+    constraints = sum(text.count(bound) for bound in _BOUNDS)
+    if words & _CONSTRAINTS:
+        constraints += sum(word in _CONSTRAINTS for word in said)
+    score = min(100, score + min(15, 3 * constraints))
     level = next((name for most, name in _LEVELS if score <= most), "complex")
-    return Classified(task, score, level, bool(_CAREFUL.search(sample)), tokens)
+    return Classified(task, score, level, bool(words & _CAREFUL), tokens)
