@@ -17,11 +17,11 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.ingest import Connection, Measured, bodies, in_another_process
-from benchmarks.instances import ROOT, Instance, answer_of, instance, serving
+from benchmarks.instances import ROOT, Instance, answer_of, cpu_seconds, instance, serving
 from tests.databases import ENGINES
 from tests.e2e.servers import queue_at
 
@@ -147,14 +147,18 @@ def measure(engine: str, workers: int, seconds: float) -> dict[str, Measured]:
         answer_of(shared, "organization", "create", "Acme", "--owner", "alice@example.com", "--json")
         made = answer_of(shared, "key", "create", "Acme", "--name", "all", "--scopes", "ingest,read,admin", "--json")
         key = json.loads(made)["apiKey"]
-        with serving(shared, workers) as (port, _):
+        with serving(shared, workers) as (port, pid):
             fill(port, key)
             time.sleep(1.5)  # every worker reads its key anew
             found = {}
             for place, kind in enumerate(LOADS):
                 in_another_process(port, key, place, 0.5, work=load)  # warm
-                found[kind.name] = in_another_process(port, key, place, seconds, work=load)
-            found["POST /integrations/run, 64 connections"] = in_another_process(port, [key], "api", 1, 64, seconds)
+                before = cpu_seconds(pid)
+                one_load = in_another_process(port, key, place, seconds, work=load)
+                found[kind.name] = replace(one_load, server_seconds=cpu_seconds(pid) - before)
+            before = cpu_seconds(pid)
+            tracked = in_another_process(port, [key], "api", 1, 64, seconds)
+            found["POST /integrations/run, 64 connections"] = replace(tracked, server_seconds=cpu_seconds(pid) - before)
         return found
 
 
@@ -173,8 +177,13 @@ def main() -> None:
             every = [one[name] for one in rounds]
             half, most = (statistics.median(one.percentile(share) for one in every) for share in (0.5, 0.99))
             rate = statistics.median(one.rate for one in every)
+            cost = statistics.median(1e6 * one.server_seconds / one.acknowledged for one in every)
             refused = sum(one.refused for one in every)
-            print(f"{name:42} {rate:8,.0f}/s   p50 {half:6.1f} ms   p99 {most:6.1f} ms   refused {refused}", flush=True)
+            print(
+                f"{name:42} {rate:8,.0f}/s   p50 {half:6.1f} ms   p99 {most:6.1f} ms   {cost:6.0f} µs CPU"
+                f"   refused {refused}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
 from flask import Blueprint, Response
 
 from costlens.domain.runs import show_id
@@ -10,6 +14,7 @@ from costlens.services import reports
 from costlens.services.pulls import pull_details
 from costlens.web.answers import json_answer
 from costlens.web.api import params
+from costlens.web.api.exports import export_answer, export_form, export_limit
 from costlens.web.auth import require_key
 from costlens.web.context import context
 
@@ -101,18 +106,36 @@ def _report(scope: str) -> Response:
     return json_answer(reports.roi_json(report))
 
 
+PAGE = 100  # pull requests read at a time for a file
+_COLUMNS = (
+    "number",
+    "repo",
+    "title",
+    "outcome",
+    "runs",
+    "cost",
+    "createdAt",
+    "mergedAt",
+    "closedAt",
+    "cycleHours",
+)
+
+
 def get_pull_requests() -> Response:
-    """Pull requests with counted runs, a page at a time."""
+    """Pull requests with counted runs: a page of them, or all as a file."""
     organization = require_key("read").organization
-    page = reports.pull_request_report(
+    read = partial(
+        reports.pull_request_report,
         context().store,
         organization.id,
         window=params.period(organization),
         filters=params.roi_filters(organization),
         outcome=params.text("outcome"),
-        cursor=params.text("cursor"),
-        limit=params.number("limit", 100, 1, 100),
     )
+    cursor = params.text("cursor")
+    if form := export_form():
+        return export_answer(form, f"{organization.slug}-pull-requests", _COLUMNS, _pages(read, cursor, export_limit()))
+    page = read(cursor=cursor, limit=params.number("limit", 100, 1, 100))
     return json_answer(
         {
             "startDate": page.window.start.isoformat(),
@@ -122,3 +145,17 @@ def get_pull_requests() -> Response:
             "nextCursor": page.next_cursor,
         }
     )
+
+
+def _pages(
+    read: Callable[..., reports.PullRequestPage], cursor: str | None, limit: int | None
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of all pages, each read when it is asked for; `limit` None: all."""
+    left = limit
+    while left is None or left > 0:
+        page = read(cursor=cursor, limit=PAGE if left is None else min(PAGE, left))
+        yield [reports.pull_request_json(row) for row in page.rows]
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+        left = None if left is None else left - len(page.rows)

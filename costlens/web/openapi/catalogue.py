@@ -145,7 +145,7 @@ OPERATIONS: Mapping[str, Operation] = {
         SHIP, "ROI by team", roi.RoiByTeam, params=(*_SPAN, *_WHO, one_of("format", "As CSV", "json", "csv"))
     ),
     "roi.get_pull_requests": Operation(
-        SHIP, "Pull requests with counted runs, the latest first", roi.PullRequests,
+        SHIP, "Pull requests with counted runs, the latest first", roi.PullRequests, files=True,
         params=(
             *_SPAN, *_WHO, one_of("outcome", "One outcome", "merged", "open", "abandoned", "reverted", "closed"),
             whole("limit", "Rows of a page", 1, 100, 100), _CURSOR,
