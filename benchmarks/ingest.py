@@ -24,6 +24,7 @@ import socket
 import sqlite3
 import statistics
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
@@ -162,14 +163,14 @@ def load(port: int, keys: list[str], name: str, size: int, connections: int, sec
     return Measured((len(latencies) - refused) * size, refused, elapsed, sorted(latencies))
 
 
-def _load(result: Any, *arguments: Any) -> None:
-    result.send(load(*arguments))
+def _load(result: Any, work: Callable[..., Measured], *arguments: Any) -> None:
+    result.send(work(*arguments))
 
 
-def in_another_process(*arguments: Any) -> Measured:
-    """`load`, without the server's or this process's interpreter lock in the way."""
+def in_another_process(*arguments: Any, work: Callable[..., Measured] = load) -> Measured:
+    """`load`, or other work, without the server's or this process's interpreter lock in the way."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("spawn").Process(target=_load, args=(sender, *arguments))
+    process = multiprocessing.get_context("spawn").Process(target=_load, args=(sender, work, *arguments))
     process.start()
     sender.close()
     found: Measured = receiver.recv()

@@ -14,34 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from costlens.domain.plans import DEFAULT_BATCH, Plan, read_plans
+
 SECRET_LENGTH = 32  # the least
+_PLANS = Path(__file__).with_name("plans.toml")
 
 
 class SettingsError(Exception):
     """A setting cannot be used; the message names it and says what it takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a plan allows; None: no limit."""
-
-    name: str
-    batch_size: int
-    runs_per_month: int | None
-    requests_per_minute: int | None
-    batches_per_minute: int | None
-
-
-PLANS = {
-    plan.name: plan
-    for plan in (
-        Plan("free", 10, 1_000, 60, 5),
-        Plan("starter", 25, 10_000, 300, 10),
-        Plan("pro", 50, None, 1_000, 20),
-        Plan("enterprise", 200, None, 5_000, 100),
-        Plan("self-hosted", 1_000, None, None, None),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +31,14 @@ class Settings:
     redis_url: str | None  # None: `costlens up` starts its own Valkey in the data folder
     secret_key: str
     base_url: str
+    plans: Mapping[str, Plan]
     default_plan: str
     web_workers: int
     max_body_bytes: int
+
+    def plan(self, name: str) -> Plan:
+        """What a plan allows; one that the file of plans no longer names limits nothing."""
+        return self.plans.get(name) or Plan(name, DEFAULT_BATCH)
 
     @property
     def queue_socket(self) -> Path:
@@ -80,14 +65,16 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).netloc:
         raise SettingsError(f"COSTLENS_BASE_URL: {base_url!r} is not an http or https address")
     plan = _value(env, "COSTLENS_DEFAULT_PLAN") or "self-hosted"
-    if plan not in PLANS:
-        raise SettingsError(f"COSTLENS_DEFAULT_PLAN: {plan!r} is not one of {', '.join(PLANS)}")
+    plans = _plans(_value(env, "COSTLENS_PLANS"))
+    if plan not in plans:
+        raise SettingsError(f"COSTLENS_DEFAULT_PLAN: {plan!r} is not one of {', '.join(plans)}")
     return Settings(
         data=data,
         database_url=_database_url(_value(env, "DATABASE_URL")) or f"sqlite:///{data / 'costlens.db'}",
         redis_url=_redis_url(_value(env, "REDIS_URL")),
         secret_key=_given_secret(_value(env, "COSTLENS_SECRET_KEY")) or _stored_secret(data / "secret-key"),
         base_url=base_url,
+        plans=plans,
         default_plan=plan,
         web_workers=_number(env, "COSTLENS_WEB_WORKERS", default=1, low=1, high=64),
         max_body_bytes=_number(env, "COSTLENS_MAX_BODY_BYTES", default=10 * 1024 * 1024, low=1024, high=1 << 30),
@@ -112,6 +99,16 @@ def _number(env: Mapping[str, str], name: str, *, default: int, low: int, high: 
     if not text.isdecimal() or not low <= int(text) <= high:
         raise SettingsError(f"{name}: {text!r} is not a whole number from {low} to {high}")
     return int(text)
+
+
+def _plans(given: str | None) -> dict[str, Plan]:
+    path = Path(given).expanduser() if given else _PLANS
+    try:
+        return read_plans(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"COSTLENS_PLANS: cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"COSTLENS_PLANS: {path}: {error}") from error
 
 
 def _database_url(text: str | None) -> str | None:

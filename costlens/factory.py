@@ -10,17 +10,38 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from costlens.config import Settings, load_settings
 from costlens.queue import JobQueue
+from costlens.rate_limits import RateLimits
+from costlens.response_cache import ResponseCache
 from costlens.store.engine import Store
 from costlens.web import errors, security
-from costlens.web.api import analytics, health, integrations, roi, runs
+from costlens.web.api import (
+    analytics,
+    cache,
+    docs,
+    health,
+    insights,
+    integrations,
+    prices,
+    prompts,
+    providers,
+    roi,
+    routing,
+    runs,
+)
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
+from costlens.web.idempotency import set_up_idempotency
+from costlens.web.limits import set_up_limits
+from costlens.web.payload import set_up_packing
 from costlens.web.static_files import set_up_static_files
 from costlens.web.templating import set_up_templates
 from costlens.web.ui import accounts, demo, pages, start, styleguide
 
 # Inside the package in a wheel, beside it in a checkout.
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
+
+
+API = (integrations, analytics, insights, routing, providers, cache, prompts, prices, runs, roi, health)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -37,19 +58,26 @@ def create_app(settings: Settings | None = None) -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(days=30),
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
     )
-    app.extensions["costlens"] = Context(settings, Store(settings.database_url), JobQueue(settings.queue_url))
+    redis = settings.queue_url
+    app.extensions["costlens"] = Context(
+        settings, Store(settings.database_url), JobQueue(redis), RateLimits(redis), ResponseCache(redis)
+    )
     if settings.base_url.startswith("https:"):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     errors.set_up_errors(app)
     set_up_sessions(app)
+    set_up_limits(app)
     set_up_templates(app)
     set_up_static_files(app)
     security.set_up_headers(app)
+    set_up_idempotency(app)
+    set_up_packing(app)
     for prefix in ("", "/api"):
-        for module in (integrations, analytics, runs, roi, health):
+        for module in API:
             routes: Blueprint = module.blueprint()
             routes.name = f"api{prefix.replace('/', '_')}_{routes.name}"
             app.register_blueprint(routes, url_prefix=prefix or None)
+    app.register_blueprint(docs.blueprint())
     app.register_blueprint(accounts.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())

@@ -29,6 +29,7 @@ HEARTBEAT_SECONDS = 10  # how often a worker shows that it lives
 ALIVE_SECONDS = 3 * HEARTBEAT_SECONDS
 LINK_DELAY = timedelta(seconds=1)  # runs that come in meanwhile are linked by the same job
 JOB_SECONDS = 900
+REPRICE_SECONDS = 7_200
 
 # A job is there once by its id; what is done leaves nothing behind, what failed is kept to be looked at.
 _KEPT: dict[str, Any] = {"unique": True, "result_ttl": 0, "failure_ttl": 7 * 86_400}
@@ -115,6 +116,20 @@ class JobQueue:
         if status in _ENDED:
             return None if status is JobStatus.FINISHED else JobState("failed", job.meta)
         return JobState("running" if status is JobStatus.STARTED else "waiting", job.meta)
+
+    def reprice_soon(self, organization_id: int, where: Mapping[str, Any], by: str) -> bool:
+        """Asks for a repricing of these runs. False: the queue is away."""
+        return self._ask(
+            lambda queue: queue.enqueue(
+                "workers.ledger.reprice_runs",
+                organization_id,
+                dict(where),
+                by,
+                job_timeout=REPRICE_SECONDS,
+                result_ttl=0,
+                failure_ttl=7 * 86_400,
+            )
+        )
 
     def _ask(self, enqueue: Callable[[Queue], object]) -> bool:
         if time.monotonic() < self._away_until:

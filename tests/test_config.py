@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from costlens.config import PLANS, SettingsError, load_settings
+from costlens.config import SettingsError, load_settings
 
 
 def test_defaults_need_only_a_data_folder(tmp_path: Path) -> None:
@@ -88,7 +88,12 @@ def test_a_long_data_folder_gets_a_short_socket_of_its_own(tmp_path: Path) -> No
         ("COSTLENS_BASE_URL", "ftp://host", "COSTLENS_BASE_URL: 'ftp://host' is not an http or https address"),
         ("COSTLENS_BASE_URL", "http://", "COSTLENS_BASE_URL: "),
         ("REDIS_URL", "queue:6379", "REDIS_URL: 'queue:6379' does not begin with redis://, rediss:// or unix://"),
-        ("COSTLENS_DEFAULT_PLAN", "gold", f"COSTLENS_DEFAULT_PLAN: 'gold' is not one of {', '.join(PLANS)}"),
+        (
+            "COSTLENS_DEFAULT_PLAN",
+            "gold",
+            "COSTLENS_DEFAULT_PLAN: 'gold' is not one of free, starter, pro, enterprise, self-hosted",
+        ),
+        ("COSTLENS_PLANS", "/nonexistent", "COSTLENS_PLANS: cannot read /nonexistent: No such file"),
         ("COSTLENS_WEB_WORKERS", "0", "COSTLENS_WEB_WORKERS: '0' is not a whole number from 1 to 64"),
         ("COSTLENS_WEB_WORKERS", "two", "COSTLENS_WEB_WORKERS: 'two' is not a whole number"),
         ("COSTLENS_WEB_WORKERS", "²", "COSTLENS_WEB_WORKERS: '²' is not a whole number"),
@@ -122,3 +127,46 @@ def test_a_stored_secret_that_was_cut_is_named(tmp_path: Path) -> None:
     (tmp_path / "secret-key").write_text("short")
     with pytest.raises(SettingsError, match="fewer than 32 characters"):
         load_settings({"COSTLENS_DATA": str(tmp_path)})
+
+
+def test_plans_come_from_one_file(tmp_path: Path) -> None:
+    plans = load_settings({"COSTLENS_DATA": str(tmp_path)}).plans
+    shown = {
+        plan.name: (plan.requests_per_minute, plan.batch_size, plan.batches_per_minute, plan.runs_per_month)
+        for plan in plans.values()
+    }
+    assert shown == {
+        "free": (60, 10, 5, 1_000),
+        "starter": (300, 25, 10, 10_000),
+        "pro": (1_000, 50, 20, None),
+        "enterprise": (5_000, 200, 100, None),
+        "self-hosted": (None, 1_000, None, None),
+    }
+
+
+def test_an_own_file_of_plans(tmp_path: Path) -> None:
+    (tmp_path / "plans.toml").write_text("[house]\nbatch_size = 7\nruns_per_month = 70\n")
+    given = {"COSTLENS_DATA": str(tmp_path), "COSTLENS_PLANS": str(tmp_path / "plans.toml")}
+    settings = load_settings(given | {"COSTLENS_DEFAULT_PLAN": "house"})
+    assert (settings.plan("house").batch_size, settings.plan("house").runs_per_month) == (7, 70)
+    # An organization may be on a plan that the file no longer has.
+    gone = settings.plan("free")
+    assert (gone.name, gone.requests_per_minute, gone.runs_per_month) == ("free", None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "names no plan"),
+        ("[free", "is not TOML"),
+        ("free = 5", "free is not a plan"),
+        ("[free]", r"\[free\] needs batch_size"),
+        ("[free]\nbatch_size = 0", r"\[free\] batch_size must be a whole number"),
+        ("[free]\nbatch_size = true", r"\[free\] batch_size must be a whole number"),
+        ("[free]\nbatch_size = 5\nrunsPerMonth = 5", r"\[free\] runsPerMonth is none of"),
+    ],
+)
+def test_a_file_of_plans_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "plans.toml").write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        load_settings({"COSTLENS_DATA": str(tmp_path), "COSTLENS_PLANS": str(tmp_path / "plans.toml")})

@@ -61,7 +61,7 @@ def test_every_route_of_the_api_is_in_the_table(tmp_path: Path) -> None:
         if rule.endpoint.startswith("api_") and not rule.rule.startswith("/api/")
     }
     documented: set[str] = set()
-    for row in re.findall(r"^\| (`(?:GET|POST).*?) \| ", section("API"), re.MULTILINE):
+    for row in re.findall(r"^\| (`(?:GET|POST|PUT|DELETE).*?) \| ", section("API"), re.MULTILINE):
         method = "GET"
         for text in re.findall(r"`([^`]+)`", row):
             method, _, path = text.partition(" ") if " " in text else (method, "", text)

@@ -33,7 +33,7 @@ _LIBRARY_RATES: Mapping[str, tuple[str, ...]] = {
     "output_text": ("output_mtok",),
     "output_reasoning": ("output_reasoning_mtok", "output_mtok"),
 }
-_OVERRIDE_RATES: Mapping[str, tuple[str, ...]] = {
+OVERRIDE_RATES: Mapping[str, tuple[str, ...]] = {
     "input_uncached": ("input_uncached",),
     "cache_read": ("cache_read", "input_uncached"),
     "cache_write_5m": ("cache_write_5m", "input_uncached"),
@@ -329,7 +329,7 @@ def _override_in_force(overrides: Sequence[Override], provider: str, model: str,
 
 def _own_card(override: Override, picos: Mapping[str, int]) -> RateCard:
     plain, read, write_5m, write_1h, text, reasoning = (
-        next((picos[name] for name in _OVERRIDE_RATES[column] if name in picos), 0) for column in COLUMNS
+        next((picos[name] for name in OVERRIDE_RATES[column] if name in picos), 0) for column in COLUMNS
     )
     return RateCard(
         plain,

@@ -100,6 +100,7 @@ class RunInput:
     service_tier: str | None = None
     processing: str | None = None
     reported_cost_nanos: int | None = None
+    saved_cost_nanos: int | None = None  # of an answer from the cache: what the call would have cost
     input_chars: int | None = None
     output_chars: int | None = None
     cache_hit: bool = False

@@ -14,4 +14,9 @@ def dollars(nanos: int | None) -> float | None:
 
 def instant(at: datetime | None) -> str | None:
     """`2026-01-05T12:17:35.528Z`; None stays None."""
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at is None else moment(at)
+
+
+def moment(at: datetime) -> str:
+    """The same of a time that is known."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

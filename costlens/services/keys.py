@@ -97,7 +97,7 @@ def key_hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def authenticate(store: Store, text: str | None, scope: str, *, now: datetime | None = None) -> KeyRow:
+def authenticate(store: Store, text: str | None, scope: str | None, *, now: datetime | None = None) -> KeyRow:
     """The key of a bearer token. Raises Unauthorized, or Forbidden when it lacks the scope."""
     at = now or datetime.now(UTC)
     if text is None or not _FORM.match(text):
@@ -106,7 +106,7 @@ def authenticate(store: Store, text: str | None, scope: str, *, now: datetime | 
     key = _trusted.find(store, known_by) or _trusted.ask(store, known_by)
     if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at):
         raise Unauthorized("Unauthorized - Invalid API key")
-    if scope not in key.scopes:
+    if scope is not None and scope not in key.scopes:
         raise Forbidden(f"This key may not {scope}; it has the scopes {', '.join(sorted(key.scopes))}")
     return key
 

@@ -40,11 +40,14 @@ def money_of(row: Mapping[str, Any], overrides: Sequence[Override], usage: Usage
         )
 
     cost = price(row["model"], row["reported_cost_nanos"])
-    baseline = price(row["model_requested"], None) if row["model_requested"] else None
+    if row["cache_hit"]:  # nothing was bought: what it would have cost was told with it
+        baseline = row["baseline_cost_nanos"]
+    else:
+        baseline = price(row["model_requested"], None).list_cost_nanos if row["model_requested"] else None
     return {
         "cost_nanos": cost.cost_nanos,
         "list_cost_nanos": cost.list_cost_nanos,
-        "baseline_cost_nanos": baseline.list_cost_nanos if baseline else None,
+        "baseline_cost_nanos": baseline,
         "cost_status": cost.status,
         "price_version": cost.version,
     }

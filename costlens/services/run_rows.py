@@ -77,6 +77,7 @@ def _row(run: RunInput, key: KeyRow, now: datetime) -> dict[str, Any]:
         "output_reasoning": usage.output_reasoning,
         "usage_quality": usage.quality.value,
         "reported_cost_nanos": run.reported_cost_nanos,
+        "baseline_cost_nanos": run.saved_cost_nanos,
         "service_tier": run.service_tier,
         "processing": run.processing,
         "success": run.success,

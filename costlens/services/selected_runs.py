@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from costlens.store.engine import Store
-from costlens.store.run_changes import Selection, page_of_selected
+from costlens.store.run_changes import Selection, count_selected, page_of_selected
 
 PAGE = 500  # runs a transaction: short enough that ingest never waits long
 
@@ -22,3 +22,9 @@ def selected(store: Store, organization_id: int, where: Selection) -> Iterator[l
         if len(page) < PAGE:
             return
         after = page[-1]
+
+
+def count(store: Store, organization_id: int, where: Selection) -> int:
+    """How many runs a selection has."""
+    with store.read() as tx:
+        return count_selected(tx, organization_id, where)

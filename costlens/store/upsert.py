@@ -111,6 +111,12 @@ def put(tx: Tx, table: Table, rows: Sequence[dict[str, Any]], *, key: Sequence[s
     tx.execute(statement, list(rows))
 
 
+def keep_new(tx: Tx, table: Table, row: dict[str, Any]) -> bool:
+    """Stores a row whose primary key is new. False: there is one, as another transaction may have stored just now."""
+    statement = _insert(tx, table).on_conflict_do_nothing().values(**row)
+    return tx.execute(statement.returning(*table.primary_key.columns)).first() is not None
+
+
 def keep_first(tx: Tx, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Stores the rows whose primary key is new."""
     if rows:

@@ -13,6 +13,7 @@ from costlens.store import organizations as org_store
 from costlens.store.organizations import KeyRow, Organization, User
 from costlens.web.context import context
 from costlens.web.errors import is_page
+from costlens.web.limits import charge_request
 
 
 class SignedIn(UserMixin):  # type: ignore[misc]
@@ -26,11 +27,12 @@ class SignedIn(UserMixin):  # type: ignore[misc]
         return f"{self.user.id}.{self.user.session_version}"
 
 
-def require_key(scope: str) -> KeyRow:
-    """The API key of this request. Raises Unauthorized or Forbidden."""
+def require_key(scope: str | None) -> KeyRow:
+    """The API key of this request; `scope` None: whatever it may do. Raises Unauthorized, Forbidden or RateLimited."""
     kind, _, text = request.headers.get("Authorization", "").partition(" ")
     key = keys.authenticate(context().store, text.strip() if kind.lower() == "bearer" else None, scope)
     g.api_key = key
+    charge_request(key)
     return key
 
 

@@ -8,6 +8,8 @@ from flask import current_app
 
 from costlens.config import Settings
 from costlens.queue import JobQueue
+from costlens.rate_limits import RateLimits
+from costlens.response_cache import ResponseCache
 from costlens.store.engine import Store
 
 
@@ -16,6 +18,8 @@ class Context:
     settings: Settings
     store: Store
     queue: JobQueue
+    limits: RateLimits
+    cache: ResponseCache
 
 
 def context() -> Context:

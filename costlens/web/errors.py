@@ -27,7 +27,7 @@ STATUS: dict[type[CostLensError], int] = {
 }
 
 # What Werkzeug itself refuses, in our words.
-_HTTP = {
+HTTP_CODES = {
     400: ("invalid_input", "The request cannot be read"),
     403: ("forbidden", "This is not allowed"),
     404: ("not_found", "No such page or route"),
@@ -88,7 +88,7 @@ def _http(error: HTTPException) -> Response | HTTPException:
     status = error.code or 500
     if status < 400:
         return error  # a redirect
-    code, message = _HTTP.get(status, ("error", error.description or error.name))
+    code, message = HTTP_CODES.get(status, ("error", error.description or error.name))
     if status == 413:
         limit = request.max_content_length
         message = f"The body is larger than the limit of {limit} bytes; nothing was stored"
@@ -131,4 +131,4 @@ def _is_lost_browser() -> bool:
 
 def is_page(path: str) -> bool:
     """People on the pages get a page; callers of the API get JSON, whatever they accept."""
-    return path == "/" or path.startswith(("/app", "/sign-in", "/sign-out", "/set-up", "/styleguide"))
+    return path == "/" or path.startswith(("/app", "/sign-in", "/sign-out", "/set-up", "/styleguide", "/docs"))

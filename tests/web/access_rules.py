@@ -11,7 +11,9 @@ from dataclasses import dataclass
 # The scopes that each route of the API asks for.
 API: dict[str, set[str]] = {
     "integrations.track_run": {"ingest"},
+    "integrations.track_instant": {"ingest"},
     "integrations.track_batch": {"ingest"},
+    "integrations.import_runs": {"ingest"},
     "analytics.get_overview": {"read"},
     "analytics.get_usage": {"read"},
     "runs.list_runs": {"read"},
@@ -20,7 +22,50 @@ API: dict[str, set[str]] = {
     "runs.list_links": {"read"},
     "roi.get_repositories": {"read"},
     "roi.get_teams": {"read"},
+    "roi.get_summary": {"read"},
     "roi.get_pull_requests": {"read"},
+    "roi.get_pull_request": {"read"},
+    "insights.get_dashboard": {"read"},
+    "insights.get_predictive": {"read"},
+    "insights.analyse_cost": {"read"},
+    "insights.get_savings": {"read"},
+    "routing.route_with_context": {"read"},
+    "routing.get_routing": {"read"},
+    "routing.route_prompt": {"read"},  # and ingest, to turn routing on or off
+    "routing.set_enforcement": {"ingest"},
+    "routing.set_quality": {"ingest"},
+    "routing.judge_answer": {"read"},
+    "routing.give_feedback": {"ingest"},
+    "providers.get_configs": {"read"},
+    "providers.set_configs": {"ingest"},
+    "providers.list_keys": {"read"},
+    "providers.add_key": {"ingest"},
+    "cache.get_cached": {"ingest"},
+    "cache.set_cached": {"ingest"},
+    "cache.get_stats": {"read"},
+    "cache.get_settings": {"read"},
+    "cache.set_settings": {"admin"},
+    "prompts.optimize": {"read"},
+    "prompts.list_prompts": {"read"},
+    "prompts.get_prompt": {"read"},
+    "prices.list_models": {"read"},
+    "prices.list_own_prices": {"read"},
+    "prices.set_price": {"admin"},
+    "prices.remove_price": {"admin"},
+    "prices.reprice_runs": {"read"},  # and admin, to apply it
+}
+# What a call without a body answers where it is allowed, if it is neither done nor a 400.
+ABSENT = {"integrations.import_runs": 207, "prices.remove_price": 404, "prompts.get_prompt": 404}
+AWAY = {"cache.get_stats"}  # there is no Redis here
+# Reads that take a team and a repository as filters.
+NARROWED = {
+    "analytics.get_overview",
+    "runs.list_runs",
+    "runs.list_links",
+    "roi.get_summary",
+    "roi.get_repositories",
+    "roi.get_teams",
+    "roi.get_pull_requests",
 }
 
 
@@ -55,6 +100,10 @@ PAGES: dict[str, Page] = {
 # Routes outside any organization, each with the reason why it is open to anybody.
 OPEN: dict[str, str] = {
     "static": "the pages' own files",
+    "docs.get_document": "describes the routes, and nobody",
+    "docs.docs_page": "the same as a page",
+    "docs.errors_page": "the same of the error codes",
+    "prices.get_list_prices": "list prices, which say nothing of anybody",
     "health.get_health": "says only that the process is alive",
     "health.get_ready": "says only whether runs can be stored",
     "accounts.home": "redirects to sign-in",

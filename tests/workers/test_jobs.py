@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,9 +23,11 @@ from costlens.github.snapshot import read_snapshot
 from costlens.queue import JobQueue
 from costlens.services import health, keys, linking, organizations, runs, sync
 from costlens.services.ingest import ingest
+from costlens.services.prices import set_price
 from costlens.store import tables
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
+from costlens.store.run_changes import Selection
 from tests.e2e.facts import REPOSITORY, write_snapshot
 from tests.e2e.servers import environment, run, valkey, wait_until
 from workers import linking as jobs
@@ -179,6 +181,22 @@ def test_verify_and_repair_puts_spoiled_sums_right_and_readyz_tells(workplace: W
     workplace.work()
     assert again.return_value() == {"acme": {}}
     assert health.rollups(workplace.store)["drift"] == 0
+
+
+def test_reprice_runs_prices_what_a_request_left_to_it(workplace: Workplace) -> None:
+    at, house = datetime.now(UTC), "house-model"
+    run = RunInput("openai", house, Usage(1_000, 0, 0, 0, 200, 0, UsageQuality.EXACT), at)
+    ingest(workplace.store, keys.authenticate(workplace.store, workplace.key, "ingest"), [run] * 3, now=at)
+    organization = workplace.organization
+    picos = {"input_uncached": 1_000_000, "output_text": 10_000_000}
+    set_price(
+        workplace.store, organization.id, "openai", house, effective_from=None, alias_of=None, picos=picos, by="alice"
+    )
+    queue = JobQueue(workplace.settings.queue_url)
+    assert queue.reprice_soon(organization.id, asdict(Selection(provider="openai", model=house)), "alice")
+    workplace.work()
+    found = runs.totals(workplace.store, organization.id, runs.RunFilter(model=house))
+    assert (found.cost_nanos, found.unpriced) == (3 * 3_000_000, 0)
 
 
 def test_every_periodic_job_can_be_found_by_a_worker() -> None:

@@ -38,6 +38,13 @@ from costlens.store.tables.ledger import (
     run_keys,
     runs,
 )
+from costlens.store.tables.service import (
+    idempotent_answers,
+    provider_configs,
+    provider_keys,
+    quality_feedback,
+    routing_settings,
+)
 
 __all__ = [
     "DIMENSIONS",
@@ -47,6 +54,7 @@ __all__ = [
     "api_keys",
     "audit_entries",
     "commits",
+    "idempotent_answers",
     "identities",
     "link_decisions",
     "link_marks",
@@ -57,8 +65,11 @@ __all__ = [
     "organizations",
     "people",
     "price_overrides",
+    "provider_configs",
+    "provider_keys",
     "pull_request_commits",
     "pull_requests",
+    "quality_feedback",
     "repositories",
     "repository_aliases",
     "rollup_15m",
@@ -67,6 +78,7 @@ __all__ = [
     "rollup_dimension",
     "rollup_latency",
     "rollup_links",
+    "routing_settings",
     "run_keys",
     "runs",
     "sign_in_links",

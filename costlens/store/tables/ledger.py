@@ -102,6 +102,14 @@ runs = Table(
     Index(None, "organization_id", "occurred_at", "id"),
     Index(None, "organization_id", "received_at"),
     Index(None, "organization_id", "repository_id", "occurred_at"),
+    # Runs of which another model was asked for, and answers from the cache: there are few of them.
+    Index(
+        "ix_runs_routed",
+        "organization_id",
+        "occurred_at",
+        sqlite_where=text("model_requested IS NOT NULL OR cache_hit"),
+        postgresql_where=text("model_requested IS NOT NULL OR cache_hit"),
+    ),
     Index(
         "ix_runs_waiting",
         "organization_id",

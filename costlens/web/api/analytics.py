@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from costlens.domain.periods import previous_window
 from costlens.domain.shown import dollars, instant
 from costlens.domain.spreadsheet import csv_line
 from costlens.services.analytics import Overview, Totals, overview
@@ -32,7 +33,16 @@ def get_overview() -> Response:
     found = overview(context().store, organization, window, where, group_by=by)
     if params.choice("format", ("json", "csv")) == "csv":
         return _csv(found) if found.groups is None else groups.csv_answer(found.groups)
-    return json_answer(_answer(found) | ({} if found.groups is None else {"groups": groups.answer(found.groups)}))
+    body = _answer(found)
+    if found.groups is not None:
+        body["groups"] = groups.answer(found.groups)
+    if params.choice("compare", ("previous",)):
+        before = _answer(overview(context().store, organization, previous_window(window), where))
+        body["previous"] = {name: before[name] for name in ("startDate", "endDate", *_TOTALS)}
+    return json_answer(body)
+
+
+_TOTALS = ("totalRuns", "totalCost", "totalTokens", "avgCostPerRun", "successRate", "avgLatency")
 
 
 def _answer(found: Overview) -> dict[str, Any]:
@@ -81,7 +91,8 @@ def _csv(found: Overview) -> Response:
 
 def get_usage() -> Response:
     """The plan's runs of this month; limit and percentage are null where the plan has none."""
-    used = plan_usage(context().store, require_key("read").organization)
+    organization = require_key("read").organization
+    used = plan_usage(context().store, organization, context().settings.plan(organization.plan))
     return json_answer(
         {
             "plan": used.plan,

@@ -29,6 +29,8 @@ _Escapes = re.compile(
     rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 
+_Nul = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
 T = TypeVar("T")
 Ratio = Callable[[str, str], float | None]  # provider, model → usual share of input tokens
 
@@ -82,15 +84,22 @@ _IN_METADATA = (
 )  # fmt: skip
 
 
-class _ItemBody(RunBody, rename="camel"):
+class BatchRun(RunBody, rename="camel"):
     """One run of a batch, where tokensUsed and input have other names too."""
 
     tokens: Any = None
     prompt: Any = None
 
 
-class _GoodBatch(msgspec.Struct):
-    runs: list[_ItemBody]
+class RunBatch(msgspec.Struct):
+    runs: list[BatchRun]
+
+
+class RequestBatch(msgspec.Struct):
+    requests: list[BatchRun]
+
+
+ANY_BATCH = (RunBatch, RequestBatch)  # what a batch may be, for its description
 
 
 class BatchBody(msgspec.Struct):
@@ -113,6 +122,14 @@ def decode(body: bytes, kind: type[T]) -> T:
             return msgspec.json.decode(_Escapes.sub(lambda found: found[1] or rb"\ufffd", body), type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise invalid(error) from error
+
+
+def decode_stored(body: bytes, kind: type[T]) -> T:
+    """The same for a body whose texts are stored. Raises InvalidInput for a NUL too, which PostgreSQL cannot store."""
+    found = decode(body, kind)
+    if _Nul.search(body):
+        raise InvalidInput("The body must not hold a NUL character")
+    return found
 
 
 def convert(value: Any, kind: type[T]) -> T:
@@ -140,7 +157,7 @@ def invalid(error: Exception) -> InvalidInput:
 
 # Most bodies are right as they are. What these refuse is read again field by field, to say what is wrong with it.
 _run_decoder = msgspec.json.Decoder(RunBody)
-_batch_decoder = msgspec.json.Decoder(_GoodBatch)
+_batch_decoder = msgspec.json.Decoder(RunBatch)
 
 
 def read_run(body: bytes, ratio: Ratio) -> RunInput:
@@ -173,6 +190,17 @@ def read_batch(body: bytes, limit: int, ratio: Ratio) -> list[RunInput | CostLen
     return [_item(item, ratio) for item in items]
 
 
+def read_lines(body: bytes, limit: int | None, ratio: Ratio) -> list[RunInput | CostLensError]:
+    """One run or one error a line of newline-delimited JSON; empty lines are left out. Raises TooLarge past `limit`."""
+    lines = [line for line in body.splitlines() if line.strip()]
+    if limit is not None and len(lines) > limit:
+        raise TooLarge(
+            f"The plan takes at most {limit} runs at once, this one {len(lines)}; nothing was stored",
+            code="batch_too_large",
+        )
+    return [_item(line, ratio) for line in lines]
+
+
 def _object(body: bytes) -> dict[str, Any]:
     """The fields of a JSON object. Raises InvalidInput, which names the field of a number that no type holds."""
     try:
@@ -189,7 +217,7 @@ def _object(body: bytes) -> dict[str, Any]:
         raise
 
 
-def _item(item: msgspec.Raw, ratio: Ratio) -> RunInput | CostLensError:
+def _item(item: msgspec.Raw | bytes, ratio: Ratio) -> RunInput | CostLensError:
     try:
         raw = _object(bytes(item))
         for other, name in (("tokens", "tokensUsed"), ("prompt", "input")):
@@ -200,12 +228,12 @@ def _item(item: msgspec.Raw, ratio: Ratio) -> RunInput | CostLensError:
         return error
 
 
-def _complete(body: _ItemBody) -> bool:
+def _complete(body: BatchRun) -> bool:
     """Whether each value stands in its own field."""
     return not body.metadata and body.tokens is None and body.prompt is None
 
 
-def _good_item(body: _ItemBody, ratio: Ratio) -> RunInput | CostLensError:
+def _good_item(body: BatchRun, ratio: Ratio) -> RunInput | CostLensError:
     try:
         return _run(body, ratio)
     except CostLensError as error:

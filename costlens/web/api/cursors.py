@@ -49,3 +49,18 @@ def _read(text: str | None, bound: int) -> tuple[int, int] | None:
         return int(first), int(second)
     except (ValueError, binascii.Error) as error:
         raise InvalidInput("cursor is not one of ours", field="cursor") from error
+
+
+def text_cursor(name: str) -> str:
+    """Where the page after what is called so begins."""
+    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+
+
+def read_text_cursor(text: str | None) -> str | None:
+    """The name that `text_cursor` wrote; None at the start. Raises InvalidInput for another text."""
+    if text is None:
+        return None
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except (ValueError, binascii.Error) as error:
+        raise InvalidInput("cursor is not one of ours", field="cursor") from error

@@ -20,9 +20,9 @@ from costlens.web.api import params
 from costlens.web.api.bodies import decode
 from costlens.web.api.cursors import link_cursor, read_link_cursor, read_run_cursor, run_cursor
 from costlens.web.api.exports import export_answer, export_form, export_limit
-from costlens.web.api.integrations import json_body
 from costlens.web.auth import require_key
 from costlens.web.context import context
+from costlens.web.payload import json_body
 
 _TOKENS = {
     "input_uncached": "inputUncached",
@@ -197,28 +197,59 @@ def details_object(found: RunDetails) -> dict[str, Any]:
     """A run with its price line by line and its links."""
     return {
         **run_object(found.run),
-        "price": {
-            "lines": [
-                {
-                    "class": _TOKENS.get(line.column, line.column),
-                    "quantity": line.quantity,
-                    "dollarsPerMillion": float(line.picos) / 1_000_000,
-                    "cost": dollars(line.cost_nanos),
-                }
-                for line in found.lines
-            ],
-            "source": found.card.source if found.card else None,
-            "version": found.card.version if found.card else None,
-            "model": found.card.model if found.card else None,
-        },
+        "price": _price_object(found),
         "links": [link_object(link) for link in found.links],
     }
+
+
+def _price_object(found: RunDetails) -> dict[str, Any]:
+    """Class × tokens × rate by the prices of now, whose they are and since when, and whether that is the run's cost."""
+    card = found.card
+    total = sum(line.cost_nanos for line in found.lines) if card else None
+    return {
+        "lines": [
+            {
+                "class": _TOKENS.get(line.column, line.column),
+                "quantity": line.quantity,
+                "dollarsPerMillion": float(line.picos) / 1_000_000,
+                "cost": dollars(line.cost_nanos),
+            }
+            for line in found.lines
+        ],
+        "total": dollars(total),
+        "source": card.source if card else None,
+        "version": card.version if card else None,
+        "model": card.model if card else None,
+        "effectiveFrom": instant(card.valid_from) if card else None,
+        "effectiveTo": instant(card.valid_to) if card else None,
+        "isCost": total is not None and total == found.run.cost_nanos,
+        "note": _note(found, total),
+    }
+
+
+def _note(found: RunDetails, total: int | None) -> str | None:
+    run, card = found.run, found.card
+    if run.cost_status == "reported":
+        return "The caller reported the cost; the lines are what the list price would be"
+    if card is None:
+        return f"No price is known for {run.model}: set one with PUT /models/prices, then reprice"
+    if run.cost_nanos is None:
+        return "A price is known now: reprice to apply it"
+    if total != run.cost_nanos:
+        return f"Priced by {run.price_version}; the prices of now differ: reprice to apply them"
+    if card.approximate:
+        return "The processing or tier asked for has no price of its own: the standard one stands in"
+    if run.usage_quality != "exact":
+        return "The tokens are split by estimate"
+    return None
 
 
 _Number = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
 
 
-class _Decision(msgspec.Struct, rename="camel"):
+class LinkDecision(msgspec.Struct, rename="camel"):
+    """What a person says of a run's link to a pull request."""
+
     action: Literal["confirm", "reject", "move"]
     pr_number: _Number
     repo: str | None = None
@@ -228,7 +259,7 @@ class _Decision(msgspec.Struct, rename="camel"):
 def decide(run_id: str) -> Response:
     """Confirms, rejects or moves a link. A person's word survives every relinking."""
     key = require_key("admin" if "admin" in require_key("read").scopes else "ingest")
-    body = decode(json_body(), _Decision)
+    body = decode(json_body(), LinkDecision)
     found = run_service.decide(
         context().store,
         key.organization,

@@ -1,0 +1,110 @@
+"""Prices of an organization: which models it uses at which price, its own prices and aliases, and what has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from costlens.domain.errors import InvalidInput, NotFound
+from costlens.domain.pricing import Override, RateCard, find_card
+from costlens.services.money import own_prices
+from costlens.services.run_rows import OLDEST
+from costlens.store import prices as price_store
+from costlens.store.engine import Store, Tx
+from costlens.store.organizations import add_audit, price_overrides
+from costlens.store.savings import ModelSums, model_sums
+
+
+@dataclass(frozen=True, slots=True)
+class PricedModel:
+    sums: ModelSums
+    card: RateCard | None  # None: no price is known
+    own: bool  # the organization's own price or alias holds
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPrice:
+    id: int
+    override: Override
+    created_at: datetime
+
+
+def models(store: Store, organization_id: int, *, days: int, now: datetime | None = None) -> list[PricedModel]:
+    """The models of the last days' runs, the dearest first, with the price that holds now."""
+    at = now or datetime.now(UTC)
+    with store.read() as tx:
+        sums = model_sums(tx, organization_id, at - timedelta(days=days))
+        overrides = own_prices(tx, organization_id)
+    own = {(one.provider, one.model) for one in overrides if one.effective_from <= at}
+    return [
+        PricedModel(one, find_card(one.provider, one.model, at, overrides=overrides), (one.provider, one.model) in own)
+        for one in sums
+    ]
+
+
+def list_prices(store: Store, organization_id: int) -> list[OwnPrice]:
+    """The organization's own prices by the date from which they hold."""
+    with store.read() as tx:
+        rows = price_overrides(tx, organization_id)
+    return [
+        OwnPrice(row.id, Override(row.provider, row.model, row.effective_from, row.alias_of, row.picos), row.created_at)
+        for row in rows
+    ]
+
+
+def set_price(
+    store: Store,
+    organization_id: int,
+    provider: str,
+    model: str,
+    *,
+    effective_from: datetime | None,
+    alias_of: str | None,
+    picos: Mapping[str, int] | None,
+    by: str,
+    now: datetime | None = None,
+) -> OwnPrice:
+    """Stores a price, or an alias for another model's; from `effective_from` on, None: for all runs.
+
+    Runs that are stored already keep their cost until they are repriced. Raises InvalidInput for an alias of a model
+    without a price.
+    """
+    at = now or datetime.now(UTC)
+    override = Override(provider, model, effective_from or OLDEST, alias_of, picos)
+
+    def work(tx: Tx) -> int:
+        if alias_of is not None:
+            others = [one for one in own_prices(tx, organization_id) if (one.provider, one.model) != (provider, model)]
+            if find_card(provider, model, max(at, override.effective_from), overrides=[*others, override]) is None:
+                raise InvalidInput(f"aliasOf: no price is known for {alias_of}", field="aliasOf")
+        values = {
+            "provider": provider,
+            "model": model,
+            "effective_from": override.effective_from,
+            "alias_of": alias_of,
+            "picos": dict(picos) if picos is not None else None,
+            "created_at": at,
+        }
+        found = price_store.put_price(tx, organization_id, values)
+        details = {"effectiveFrom": override.effective_from.isoformat(), "aliasOf": alias_of, "picos": values["picos"]}
+        subject = f"{provider}/{model}"
+        add_audit(tx, organization_id, at=at, actor=by, action="price.set", subject=subject, details=details)
+        return found
+
+    return OwnPrice(store.transact(work), override, at)
+
+
+def remove_price(store: Store, organization_id: int, price_id: int, *, by: str, now: datetime | None = None) -> None:
+    """Removes one of the organization's own prices. Raises NotFound."""
+    at = now or datetime.now(UTC)
+
+    def work(tx: Tx) -> None:
+        removed = price_store.delete_price(tx, organization_id, price_id)
+        if removed is None:
+            raise NotFound("No such price")
+        provider, model, since = removed
+        subject, details = f"{provider}/{model}", {"effectiveFrom": since.isoformat()}
+        add_audit(tx, organization_id, at=at, actor=by, action="price.removed", subject=subject, details=details)
+
+    store.transact(work)

@@ -1,0 +1,246 @@
+"""Every route of the API: what it is for, what it takes and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from costlens.services.groups import GROUP_BY
+from costlens.web.api import bodies, cache, insights, prices, prompts, providers, routing, runs
+from costlens.web.openapi.operation import Operation, Parameter, one_of, whole
+from costlens.web.shapes import insights as insight_shapes
+from costlens.web.shapes import ledger, roi
+from costlens.web.shapes import prices as price_shapes
+from costlens.web.shapes import prompts as prompt_shapes
+from costlens.web.shapes import routing as routing_shapes
+from costlens.web.shapes.base import ApiError, Done
+
+TRACK, LOOK, SHIP, ROUTE, PRICE, SERVER = "Tracking", "Analytics", "ROI", "Routing and cache", "Prices", "Server"
+ABOUT = {
+    TRACK: "Runs in. An answer of 200 means stored.",
+    LOOK: "Cost, tokens, success and latency; forecasts, savings, prompts; the runs themselves.",
+    SHIP: "What AI cost and what it shipped: runs linked to pull requests.",
+    ROUTE: "Which model a call should go to, and answers that need not be bought again.",
+    PRICE: "What models cost, an organization's own prices, and pricing runs anew.",
+    SERVER: "Whether the server works.",
+}
+
+_DATE = {"type": "string", "maxLength": 40}
+_START = Parameter("startDate", "First day (or a time, which stands for its day), included", _DATE)
+_END = Parameter("endDate", "Last day, included; default: today", _DATE)
+_DAYS = whole("days", "The last so many days instead of dates", 1, 1_830)
+_PERIOD = one_of("period", "A preset instead of dates", "7d", "28d", "91d", "12m")
+_ZONE = Parameter("timezone", "IANA name; default: the organization's, and only that one unless it is said otherwise")
+_SPAN = (_START, _END, _DAYS, _PERIOD, _ZONE)
+_TEAM = Parameter("team", "A team by name, or `none`")
+_REPO = Parameter("repo", "A repository as owner/name, or `none`")
+_PROVIDER = Parameter("provider", "A provider by name")
+_MODEL = Parameter("model", "A model by name")
+_PROMPT = Parameter("promptId", "A prompt as callers name it")
+_WHO = (_TEAM, _REPO, _PROVIDER)
+_CURSOR = Parameter("cursor", "`nextCursor` of the page before")
+_STATES = ("counted", "suggested", "pending", "unlinked", "not_code")
+
+_RUN = {
+    "provider": "openai",
+    "model": "gpt-5.4",
+    "inputTokens": 1200,
+    "outputTokens": 300,
+    "latency": 1234,
+    "success": True,
+    "promptId": "greeting-v1",
+    "requestId": "req_123",
+    "metadata": {"repo": "acme/api", "branch": "feature/x", "actor": "alice"},
+}
+_OF_RUN = {
+    "thisRun": {"operationId": "runs.get_run", "parameters": {"run_id": "$response.body#/run/id"}},
+    "decideOnThisRun": {"operationId": "runs.decide", "parameters": {"run_id": "$response.body#/run/id"}},
+}
+_REFUSED = {402: ApiError}
+
+OPERATIONS: Mapping[str, Operation] = {
+    "integrations.track_run": Operation(
+        TRACK, "Track one call of a model", ledger.Tracked, bodies.RunBody,
+        also=_REFUSED, scope="ingest", example=_RUN, links=_OF_RUN,
+    ),
+    "integrations.track_instant": Operation(
+        TRACK, "The same for wrappers in instant mode", ledger.TrackedInstant, bodies.RunBody,
+        also=_REFUSED, scope="ingest", example=_RUN,
+    ),
+    "integrations.track_batch": Operation(
+        TRACK, "Track many calls at once; one bad item costs the others nothing", ledger.BatchTracked, bodies.ANY_BATCH,
+        also={207: ledger.BatchTracked, **_REFUSED}, scope="ingest", example={"runs": [_RUN]},
+    ),
+    "integrations.import_runs": Operation(
+        TRACK, "Track newline-delimited JSON, one run a line", ledger.Imported, bodies.RunBody,
+        also={207: ledger.Imported, **_REFUSED}, scope="ingest", example=_RUN, media="application/x-ndjson",
+    ),
+    "analytics.get_overview": Operation(
+        LOOK, "Cost, runs, tokens, success and latency of a period", ledger.OverviewAnswer,
+        params=(
+            *_SPAN, *_WHO, _MODEL, _PROMPT,
+            one_of("groupBy", "Rows of one dimension that add up to the total", *GROUP_BY),
+            whole("limit", "Groups told apart", 1, 1_000, 100), one_of("compare", "With the period before", "previous"),
+            one_of("format", "Days, or groups, as CSV", "json", "csv"),
+        ),
+    ),
+    "analytics.get_usage": Operation(LOOK, "The plan's runs of this month", ledger.Usage),
+    "insights.get_dashboard": Operation(
+        LOOK, "Totals, savings, forecast, routing decisions and providers", insight_shapes.DashboardStats, params=_SPAN
+    ),
+    "insights.get_predictive": Operation(
+        LOOK, "Forecast, alerts and recommendations", insight_shapes.Predictive,
+        params=(
+            whole("windowDays", "Days of the daily forecast", 1, 90, 30),
+            one_of("type", "recommendations: as objects", "forecast", "alerts", "recommendations"),
+        ),
+    ),
+    "insights.analyse_cost": Operation(
+        LOOK, "What a prompt is likely to cost; nothing of it is kept", insight_shapes.CostAnalysis,
+        insights.CostQuestion, example={"prompt": "Hello, how are you?", "model": "gpt-5.4", "provider": "openai"},
+    ),
+    "insights.get_savings": Operation(
+        LOOK, "What routing and caching saved", insight_shapes.SavingsAnswer, params=_SPAN
+    ),
+    "prompts.list_prompts": Operation(
+        LOOK, "Prompts, the dearest first", prompt_shapes.Prompts, files=True,
+        params=(*_SPAN, whole("limit", "Rows of a page", 1, 1_000, 100), _CURSOR),
+    ),
+    "prompts.get_prompt": Operation(
+        LOOK, "A prompt's versions side by side", prompt_shapes.PromptAnswer, params=_SPAN, also={404: ApiError}
+    ),
+    "prompts.optimize": Operation(
+        ROUTE, "The same prompt with fewer tokens; nothing of it is kept", routing_shapes.OptimizedPrompt,
+        prompts.PromptToOptimize, example={"prompt": "Could you please   summarize this?"},
+    ),
+    "runs.list_runs": Operation(
+        LOOK, "Runs, the newest first", ledger.RunList, files=True,
+        params=(
+            *_SPAN, *_WHO, _MODEL, _PROMPT, Parameter("sessionId", "A session"),
+            one_of("state", "Link state", *_STATES),
+            one_of("reason", "Why it is not linked", "no_repo", "no_person", "no_candidate", "rejected"),
+            one_of("priced", "With or without a price", "true", "false"),
+            whole("limit", "Runs of a page; as a file, of all", 1, 1_000, 100), _CURSOR,
+        ),
+    ),
+    "runs.get_run": Operation(
+        LOOK, "One run: its price line by line, its links with their evidence", ledger.RunAnswer, also={404: ApiError}
+    ),
+    "runs.decide": Operation(
+        SHIP, "Confirm, reject or move a run's link", ledger.RunDecided, runs.LinkDecision, also={404: ApiError},
+        scope="read ingest", example={"action": "confirm", "prNumber": 12},
+    ),
+    "runs.list_links": Operation(
+        SHIP, "Links with rule, confidence and evidence", ledger.LinkList, files=True,
+        params=(
+            _REPO, _TEAM, one_of("state", "Of the link", "counted", "suggested", "rejected"),
+            Parameter("run", "Links of one run"), whole("limit", "Links of a page", 1, 1_000, 100), _CURSOR,
+        ),
+    ),
+    "roi.get_summary": Operation(SHIP, "ROI of the organization", roi.RoiSummary, params=(*_SPAN, *_WHO)),
+    "roi.get_repositories": Operation(
+        SHIP, "ROI by repository", roi.RoiByRepository,
+        params=(*_SPAN, *_WHO, one_of("format", "As CSV", "json", "csv")),
+    ),
+    "roi.get_teams": Operation(
+        SHIP, "ROI by team", roi.RoiByTeam, params=(*_SPAN, *_WHO, one_of("format", "As CSV", "json", "csv"))
+    ),
+    "roi.get_pull_requests": Operation(
+        SHIP, "Pull requests with counted runs, the latest first", roi.PullRequests, files=True,
+        params=(
+            *_SPAN, *_WHO, one_of("outcome", "One outcome", "merged", "open", "abandoned", "reverted", "closed"),
+            whole("limit", "Rows of a page", 1, 100, 100), _CURSOR,
+        ),
+    ),
+    "roi.get_pull_request": Operation(
+        SHIP, "One pull request: what it cost, run by run", roi.PullRequestAnswer, also={404: ApiError}
+    ),
+    "routing.route_with_context": Operation(
+        ROUTE, "The cheapest model that is good enough for a prompt", routing_shapes.RoutingAnswer,
+        routing.ContextQuestion,
+        example={
+            "prompt": "Summarize this research paper...",
+            "preferences": {"priority": "quality", "maxLatencyMs": 3000, "qualityRequirement": "high"},
+        },
+    ),
+    "routing.get_routing": Operation(ROUTE, "Whether routing is on", routing_shapes.RoutingState),
+    "routing.route_prompt": Operation(
+        ROUTE, "A decision for `prompt`; with `enabled`, routing on or off",
+        (routing_shapes.RoutingAnswer, routing_shapes.RoutingState), routing.RoutingQuestion,
+        example={"prompt": "Translate this", "options": {"maxCost": 0.01}},
+    ),
+    "routing.set_enforcement": Operation(
+        ROUTE, "Model enforcement on or off", routing_shapes.RoutingState, routing.Enforcement, scope="ingest",
+        example={"enforceModel": True},
+    ),
+    "routing.set_quality": Operation(
+        ROUTE, "What an answer must reach", routing_shapes.QualityValidatorAnswer, routing.QualitySettings,
+        scope="ingest", example={"qualityValidator": {"threshold": 0.7, "enabled": True, "metrics": ["completeness"]}},
+    ),
+    "routing.judge_answer": Operation(
+        ROUTE, "A quick look at an answer by simple rules; it is not kept", routing_shapes.QualityAnswer,
+        routing.AnswerToJudge, example={"response": "Paris is the capital of France."},
+    ),
+    "routing.give_feedback": Operation(
+        ROUTE, "Rate a run, or the choice of a model", Done, routing.Feedback, scope="ingest", also={404: ApiError},
+        example={"originalModel": "gpt-5.4", "selectedModel": "gpt-5.4-mini", "qualityRating": 5, "wasHelpful": True},
+    ),
+    "providers.get_configs": Operation(ROUTE, "The organization's providers", routing_shapes.ProviderConfigs),
+    "providers.set_configs": Operation(
+        ROUTE, "Replace the providers", routing_shapes.ProviderConfigs, providers.Configs, scope="ingest",
+        example=[{"provider": "openai", "weight": 70, "minQuality": 0.8, "enabled": True}],
+    ),
+    "providers.list_keys": Operation(ROUTE, "Which providers have a key", routing_shapes.ProviderKeys),
+    "providers.add_key": Operation(
+        ROUTE, "Store a provider's key, encrypted", Done, providers.ProviderKeyBody, scope="ingest",
+        example={"provider": "openai", "apiKey": "sk-…your key…"},
+    ),
+    "cache.get_cached": Operation(
+        ROUTE, "A kept answer to exactly this question", (routing_shapes.CacheHit, routing_shapes.CacheMiss),
+        cache.CacheQuestion, scope="ingest",
+        example={"provider": "openai", "model": "gpt-5.4", "messages": [{"role": "user", "content": "Hi"}]},
+    ),
+    "cache.set_cached": Operation(
+        ROUTE, "Keep an answer, where the organization turned its cache on", routing_shapes.CacheStored,
+        cache.CacheEntry, scope="ingest",
+        example={
+            "provider": "openai", "model": "gpt-5.4", "messages": [{"role": "user", "content": "Hi"}],
+            "response": {"choices": []}, "tokens": 12, "cost": 0.0001, "ttl": 3600,
+        },
+    ),
+    "cache.get_stats": Operation(
+        ROUTE, "Hits, misses and what they saved", routing_shapes.CacheStats,
+        params=(whole("days", "The last so many days", 1, 1_830, 30),),
+    ),
+    "cache.get_settings": Operation(ROUTE, "Whether the cache is on", routing_shapes.CacheSettings),
+    "cache.set_settings": Operation(
+        ROUTE, "Turn the cache on, or off and empty", routing_shapes.CacheSettings, cache.CacheSwitch, scope="admin",
+        example={"enabled": True},
+    ),
+    "prices.list_models": Operation(
+        PRICE, "Models in use with their prices; `priced=false`: those without one", price_shapes.Models, files=True,
+        params=(
+            whole("days", "Of the last so many days", 1, 1_830, 90),
+            one_of("priced", "With or without a price", "true", "false"),
+        ),
+    ),
+    "prices.list_own_prices": Operation(PRICE, "The organization's own prices", price_shapes.OwnPrices),
+    "prices.set_price": Operation(
+        PRICE, "Set a price or an alias; `backfill` prices stored runs anew", price_shapes.PriceSet, prices.PriceBody,
+        scope="admin",
+        example={"provider": "openai", "model": "house-model", "rates": {"inputUncached": 2.5, "outputText": 10}},
+    ),
+    "prices.remove_price": Operation(
+        PRICE, "Remove one of the organization's own prices", Done, scope="admin", also={404: ApiError}
+    ),
+    "prices.reprice_runs": Operation(
+        PRICE, "What the prices of now would change; with `apply`, change it", price_shapes.Repriced,
+        prices.RepriceBody, also={202: price_shapes.Repriced}, example={"model": "gpt-5.4", "apply": False},
+    ),
+    "prices.get_list_prices": Operation(
+        PRICE, "The list prices in use", price_shapes.ListPrices, scope=None, params=(_PROVIDER,)
+    ),
+    "health.get_health": Operation(SERVER, "Whether the process is alive", ledger.Alive, scope=None),
+    "health.get_ready": Operation(
+        SERVER, "Whether runs can be stored, and what else works", ledger.Ready, scope=None, also={503: ledger.Ready}
+    ),
+}  # fmt: skip

@@ -1,0 +1,146 @@
+"""Shapes of the ROI reports; docs/roi.md says what each figure means."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from costlens.web.shapes.base import Cost, Count, Coverage, Day, Dollars, Instant, Shape, Share
+
+
+class Span(Shape):
+    start_date: Day
+    end_date: Day
+
+
+class SpendShape(Shape):
+    counted: Dollars
+    merged: Dollars
+    direct: Dollars
+    open: Dollars
+    abandoned: Dollars
+    reverted: Dollars
+    suggested: Dollars
+    pending: Dollars
+    unlinked: Dollars
+    not_code: Dollars
+
+
+class FiguresShape(Shape):
+    """null: not available."""
+
+    cost: Dollars
+    not_code_cost: Dollars
+    total_cost: Dollars
+    linked_share: Share | None
+    spend: SpendShape
+    runs: Count
+    not_code_runs: Count
+    unpriced_runs: Count
+    merged_pull_requests: Count
+    abandoned_pull_requests: Annotated[int | None, msgspec.Meta(description="null: closed ones are not known")]
+    reverted_pull_requests: Count
+    shared_pull_requests: Count
+    merged_pull_request_cost: Dollars
+    direct_cost_per_merged: Cost
+    median_cost_per_merged: Cost
+    p90_cost_per_merged: Cost = msgspec.field(name="p90CostPerMerged")
+    full_cost_per_merged: Cost
+    merge_yield: float | None
+    cycle_hours: float | None
+    break_even_minutes: float | None
+    required_hours: float | None
+
+
+class RoiRowShape(FiguresShape):
+    id: int | None
+    name: str
+    team: str | None
+    previous: FiguresShape
+    trend: list[Dollars]
+
+
+class RoiDay(Shape):
+    date: Day
+    merged: Dollars
+    open: Dollars
+    abandoned: Dollars
+    not_linked: Dollars
+    previous: Dollars
+
+
+class Assisted(Shape):
+    linked: Count
+    declared: Count
+    none_seen: Count
+    at_least: float | None
+
+
+class RoiBase(Shape):
+    start_date: Day
+    end_date: Day
+    timezone: str
+    comparison: Span
+    data_through: Instant | None
+    organization: str
+    scope: Literal["repository", "team"]
+    hourly_cost: float | None
+    contributors: Count
+    required_hours_per_week: float | None
+    coverage: Coverage
+    ai_assisted: Assisted | None
+    total: FiguresShape
+    previous: FiguresShape
+    days: list[RoiDay]
+    unlinked_reasons: dict[str, Dollars]
+
+
+class RoiByRepository(RoiBase):
+    repositories: list[RoiRowShape]
+
+
+class RoiByTeam(RoiBase):
+    teams: list[RoiRowShape]
+
+
+class RoiSummary(RoiBase):
+    """The total without its rows."""
+
+
+class PullRequest(Shape):
+    number: int
+    repo: str
+    title: str
+    outcome: Literal["merged", "open", "abandoned", "reverted"]
+    runs: Count
+    cost: Dollars
+    created_at: Instant
+    merged_at: Instant | None
+    closed_at: Instant | None
+    cycle_hours: float | None
+
+
+class PullRequests(Shape):
+    start_date: Day
+    end_date: Day
+    timezone: str
+    pull_requests: list[PullRequest]
+    next_cursor: str | None
+
+
+class LinkedRun(Shape):
+    id: str
+    request_id: str
+    timestamp: Instant
+    provider: str
+    model: str
+    prompt_id: str | None
+    actor: str | None
+    cost: Cost
+    linked_cost: Dollars
+
+
+class PullRequestAnswer(Shape):
+    pull_request: PullRequest
+    runs: Annotated[list[LinkedRun], msgspec.Meta(description="Counted for it, the newest 1,000")]
