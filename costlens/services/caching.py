@@ -15,7 +15,7 @@ from costlens.domain.shown import moment
 from costlens.domain.usage import Usage
 from costlens.response_cache import Cached, ResponseCache
 from costlens.services.ingest import ingest
-from costlens.services.routing import records
+from costlens.services.routing import settings_of
 from costlens.store.engine import Store
 from costlens.store.organizations import KeyRow
 
@@ -37,8 +37,8 @@ def name_of(provider: str, model: str, messages: Any, parameters: Mapping[str, A
 
 
 def enabled(store: Store, organization_id: int) -> bool:
-    """Whether the organization turned its cache on; at most a minute old."""
-    return records(store, organization_id).settings.cache_enabled
+    """Whether the organization turned its cache on; at most a second old."""
+    return settings_of(store, organization_id).cache_enabled
 
 
 def find(

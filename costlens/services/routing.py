@@ -22,6 +22,7 @@ from costlens.store.savings import ModelSums, latency_steps, model_sums
 
 RECORD_DAYS = 30
 _KEPT_SECONDS = 60.0  # records move slowly, and a caller waits for the decision
+_TRUST_SECONDS = 1.0  # settings are asked for on each call, and a change has to hold soon
 _USUAL_OUTPUT = 500  # tokens, while nothing is known
 # For a caller that names no model, in an organization that has used none.
 FIRST_MODEL = ("openai", "gpt-5.4-mini")
@@ -30,9 +31,8 @@ FIRST_MODEL_HIGH = ("openai", "gpt-5.4")
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What one organization's runs have shown, and how it routes."""
+    """What one organization's runs have shown, and its providers."""
 
-    settings: RoutingSettings
     configs: Sequence[ProviderConfig]
     models: Sequence[ModelSums]  # the dearest first
     slow: dict[tuple[str, str], int]  # milliseconds that 95 of 100 calls do not pass
@@ -48,6 +48,7 @@ class Routed:
 
 
 _records: dict[tuple[int, int], tuple[float, Records]] = {}  # (store, organization) → until, records
+_settings: dict[tuple[int, int], tuple[float, RoutingSettings]] = {}  # the same of settings
 
 
 def records(store: Store, organization_id: int, *, now: datetime | None = None) -> Records:
@@ -61,7 +62,6 @@ def records(store: Store, organization_id: int, *, now: datetime | None = None) 
     with store.read() as tx:
         steps = latency_steps(tx, organization_id, since)
         found = Records(
-            settings=routing_store.routing_settings(tx, organization_id),
             configs=tuple(routing_store.provider_configs(tx, organization_id)),
             models=tuple(model_sums(tx, organization_id, since)),
             slow={model: percentile(histogram, 0.95) for model, histogram in steps.items()},
@@ -73,8 +73,9 @@ def records(store: Store, organization_id: int, *, now: datetime | None = None) 
 
 
 def forget(store: Store, organization_id: int) -> None:
-    """Lets the next decision of this process read anew; others do within a minute."""
+    """Lets the next decision of this process read anew; others do with settings within a second, else a minute."""
     _records.pop((id(store), organization_id), None)
+    _settings.pop((id(store), organization_id), None)
 
 
 def percentile(histogram: Sequence[tuple[int, int]], share: float) -> int:
@@ -120,10 +121,11 @@ def route(
         and one.provider not in off
         and one.ok >= least.get(one.provider, 0.0)
     ]
-    enforced = known.settings.enforce_model or any(
+    settings = settings_of(store, organization.id)
+    enforced = settings.enforce_model or any(
         config.enforce_model for config in known.configs if config.provider == asked.provider
     )
-    if not known.settings.routing_enabled:
+    if not settings.routing_enabled:
         decision = Decision(asked, asked, "Routing is turned off: the requested model is used", 1.0)
     else:
         decision = decide(asked, others, classified, replace(wishes, enforce=wishes.enforce or enforced))
@@ -181,9 +183,14 @@ def estimate(
 
 
 def settings_of(store: Store, organization_id: int) -> RoutingSettings:
-    """The routing settings of an organization, as they are stored now."""
-    with store.read() as tx:
-        return routing_store.routing_settings(tx, organization_id)
+    """The routing settings of an organization, at most a second old."""
+    key = (id(store), organization_id)
+    until, found = _settings.get(key, (0.0, None))
+    if found is None or time.monotonic() >= until:
+        with store.read() as tx:
+            found = routing_store.routing_settings(tx, organization_id)
+        _settings[key] = (time.monotonic() + _TRUST_SECONDS, found)
+    return found
 
 
 def change_settings(

@@ -17,7 +17,7 @@ from costlens.factory import create_app
 from costlens.response_cache import Cached, ResponseCache
 from costlens.services import caching
 from costlens.services.keys import create_key
-from costlens.services.routing import _records
+from costlens.services.routing import _records, _settings
 from costlens.services.verify import check
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
@@ -41,6 +41,7 @@ def app(store: Store, settings: Settings, redis: str) -> Iterator[Flask]:
     """The application with an empty Redis."""
     Redis.from_url(redis).flushall()
     _records.clear()
+    _settings.clear()
     given = {"COSTLENS_DATA": str(settings.data), "DATABASE_URL": settings.database_url, "REDIS_URL": redis}
     made = create_app(load_settings(given))
     yield made
@@ -167,6 +168,7 @@ def test_without_redis(store: Store, settings: Settings, admin: Caller, alice_ke
     given = {"COSTLENS_DATA": str(settings.data), "DATABASE_URL": settings.database_url}
     made = create_app(load_settings(given))
     _records.clear()
+    _settings.clear()
     caller = Caller(made, alice_key)
     assert caller.post("/cache/get", QUESTION).json == {"hit": False}
     assert caller.post("/cache/set", ENTRY).json["stored"] is False

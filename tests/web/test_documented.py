@@ -12,7 +12,7 @@ from flask import Flask
 from costlens.services import keys
 from costlens.services.keys import create_key
 from costlens.services.organizations import set_organization
-from costlens.services.routing import _records
+from costlens.services.routing import _records, _settings
 from costlens.store.engine import Store
 from tests.web import documented
 from tests.web.caller import Caller, error_of
@@ -26,6 +26,7 @@ SMALL = {"provider": "openai", "model": "small"}  # 20 dollars a million tokens
 def _no_records() -> None:
     """What another test's organization of the same id has shown is forgotten."""
     _records.clear()
+    _settings.clear()
 
 
 @pytest.fixture
@@ -136,6 +137,7 @@ def test_routing(alice: Caller, prefix: str) -> None:
     run = {"provider": "openai", "inputTokens": 500, "outputTokens": 100, "latency": 900}
     send(alice, *[run | {"model": model} for model in ("gpt-5.4", "gpt-5.4-mini")] * 120)
     _records.clear()
+    _settings.clear()
     request = json.loads(documented.ROUTE_REQUEST) | {"model": "gpt-5.4"}
     answer = alice.post(f"{prefix}/routing/context-aware", request).json
     check_shape(documented.ROUTE, answer)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from costlens.services.routing import _records
+from costlens.services.routing import _records, _settings
 from tests.web.caller import Caller, error_of
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
@@ -29,6 +29,7 @@ COMPLETION = {
 def _no_records() -> None:
     """What another test's organization of the same id has shown is forgotten."""
     _records.clear()
+    _settings.clear()
 
 
 def is_number(value: Any) -> bool:

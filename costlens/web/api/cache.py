@@ -137,10 +137,14 @@ def set_settings() -> Response:
     """Turns the cache on, or off and empty."""
     key = require_key("admin")
     wanted = decode(json_body(), CacheSwitch)
+    organization = key.organization.id
+    if wanted.enabled:
+        # Another process may have kept something in the second after it was turned off.
+        context().cache.clear(organization)
     by = key.member_email or f"key {key.name}"
-    routing_service.change_settings(context().store, key.organization.id, by, {"cache_enabled": wanted.enabled})
+    routing_service.change_settings(context().store, organization, by, {"cache_enabled": wanted.enabled})
     if not wanted.enabled:
-        context().cache.clear(key.organization.id)
+        context().cache.clear(organization)
     return _settings(wanted.enabled)
 
 

@@ -109,7 +109,7 @@ def route_with_context() -> Response:
 def get_routing() -> Response:
     """Whether routing is on; a wrapper asks before each call."""
     key = require_key("read")
-    return _state(routing_service.records(context().store, key.organization.id).settings)
+    return _state(routing_service.settings_of(context().store, key.organization.id))
 
 
 def route_prompt() -> Response:
@@ -236,7 +236,7 @@ def judge_answer() -> Response:
     """A quick look at an answer by simple rules: whole, coherent, about something."""
     key = require_key("read")
     asked = decode(json_body(), AnswerToJudge)
-    settings = routing_service.records(context().store, key.organization.id).settings
+    settings = routing_service.settings_of(context().store, key.organization.id)
     found = judge(asked.response, asked.prompt)
     wanted = [getattr(found, name) for name in settings.quality_metrics]
     passed = bool(wanted) and sum(wanted) / len(wanted) >= settings.quality_threshold
