@@ -36,5 +36,5 @@ def pull_details(store: Store, organization_id: int, repository: str, number: in
         pull_id = None if found is None else find_pull(tx, organization_id, found, number)
         pull = None if pull_id is None else get_pull(tx, organization_id, pull_id)
         if pull is None or pull_id is None:
-            raise NotFound(f"No pull request #{number} in {name} is known")
+            raise NotFound("No such pull request")
         return PullDetails(pull, runs_of_pull(tx, organization_id, pull_id, RUNS))

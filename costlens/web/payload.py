@@ -74,7 +74,7 @@ def _pack(response: Response) -> Response:
     if not request.accept_encodings["gzip"]:
         return response
     if response.is_streamed:
-        response.response = _packed(response.response)  # type: ignore[arg-type]
+        response.response = _packed(response.iter_encoded(), response.response)
         response.headers.pop("Content-Length", None)
     elif len(response.data) < SHORT:
         return response
@@ -85,8 +85,8 @@ def _pack(response: Response) -> Response:
     return response
 
 
-def _packed(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Each part as soon as it is there, so that a file of any size streams in flat memory."""
+def _packed(parts: Iterable[bytes], source: object) -> Iterator[bytes]:
+    """Each part as soon as it is there, so that a file of any size streams in flat memory; closes its source."""
     packer = zlib.compressobj(LEVEL, wbits=GZIP)
     try:
         for part in parts:
@@ -94,5 +94,5 @@ def _packed(parts: Iterable[bytes]) -> Iterator[bytes]:
                 yield shown
         yield packer.flush()
     finally:
-        if hasattr(parts, "close"):
-            parts.close()
+        if hasattr(source, "close"):
+            source.close()

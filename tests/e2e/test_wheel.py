@@ -32,6 +32,8 @@ LICENCES = {
     "costlens/static/icons.LICENSE.txt",
     "costlens/static/vendor/chart.js-4.6.1/LICENSE.md",
     "costlens/static/vendor/htmx-4.0.1/LICENSE",
+    "costlens/static/vendor/swagger-ui-5.35.0/LICENSE",
+    "costlens/static/vendor/swagger-ui-5.35.0/LICENSE-of-parts.txt",
 }
 
 
