@@ -22,6 +22,7 @@ from costlens.store.tables.facts import (
     repositories,
     repository_aliases,
 )
+from costlens.store.tables.joining import attempts, github_organizations, invitations, sessions
 from costlens.store.tables.ledger import (
     DIMENSIONS,
     MEASURES,
@@ -44,9 +45,12 @@ __all__ = [
     "USAGE_COLUMNS",
     "Id",
     "api_keys",
+    "attempts",
     "audit_entries",
     "commits",
+    "github_organizations",
     "identities",
+    "invitations",
     "link_decisions",
     "links",
     "members",
@@ -67,6 +71,7 @@ __all__ = [
     "rollup_links",
     "run_keys",
     "runs",
+    "sessions",
     "sign_in_links",
     "team_members",
     "teams",
