@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from costlens.config import Settings, load_settings
 from costlens.queue import JobQueue
 from costlens.store.engine import Store
-from costlens.web import errors, security
+from costlens.web import access, errors, security
 from costlens.web.api import analytics, health, integrations, roi, runs
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
@@ -36,13 +36,16 @@ def create_app(settings: Settings | None = None) -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(days=30),
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
     )
-    app.extensions["costlens"] = Context(settings, Store(settings.database_url), JobQueue(settings.queue_url))
+    app.extensions["costlens"] = Context(
+        settings, Store(settings.database_url, folder=settings.data), JobQueue(settings.queue_url)
+    )
     if settings.base_url.startswith("https:"):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     errors.set_up_errors(app)
     set_up_sessions(app)
     set_up_templates(app)
     security.set_up_headers(app)
+    access.set_up_access(app)
     for prefix in ("", "/api"):
         for module in (integrations, analytics, runs, roi, health):
             routes: Blueprint = module.blueprint()

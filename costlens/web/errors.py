@@ -103,4 +103,4 @@ def _answer(status: int, body: dict[str, Any]) -> Response:
 
 def is_page(path: str) -> bool:
     """People on the pages get a page; callers of the API get JSON, whatever they accept."""
-    return path == "/" or path.startswith(("/app", "/sign-in", "/set-up"))
+    return path == "/" or path.startswith(("/app", "/sign-in", "/sign-out", "/set-up", "/invitations"))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flask import Blueprint, redirect, render_template, request, session, url_for
-from flask_login import login_user, logout_user
+from flask_login import logout_user
 from werkzeug.wrappers import Response
 
 from costlens.domain.errors import CostLensError, NotFound
-from costlens.services import organizations
+from costlens.services import organizations, sessions
 from costlens.services.set_up import is_set_up_token
 from costlens.store.organizations import User
-from costlens.web.auth import SignedIn, current_account, current_organizations
+from costlens.web.auth import current_account, current_organizations, current_session_id, start_session
 from costlens.web.context import context
 from costlens.web.ui.nav import organization_url
 
@@ -59,9 +61,7 @@ def use_link(token: str) -> Response | str | tuple[str, int]:
 
 def _start_session(user: User) -> Response:
     target = _local(session.get("next"))
-    session.clear()  # a session that somebody else began must not become this one
-    login_user(SignedIn(user))
-    session.permanent = True
+    start_session(user, "link")
     return redirect(target)
 
 
@@ -72,7 +72,11 @@ def _local(target: str | None) -> str:
 
 
 def sign_out() -> Response:
-    """Ends this session."""
+    """Ends this session, in the database too: a copy of its cookie is worth nothing."""
+    user = current_account()
+    if user is not None:
+        with suppress(NotFound):  # ended from elsewhere meanwhile
+            sessions.end_session(context().store, user, current_session_id())
     logout_user()
     session.clear()
     return redirect(url_for("accounts.sign_in"))

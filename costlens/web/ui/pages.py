@@ -21,6 +21,7 @@ from costlens.services.shell import Shell, shell
 from costlens.store.organizations import Organization
 from costlens.store.runs import RunFilter
 from costlens.store.tables import USAGE_COLUMNS
+from costlens.web.access import needs
 from costlens.web.api.cursors import read_run_cursor, run_cursor
 from costlens.web.api.runs import details_object
 from costlens.web.auth import current_account, current_organization, current_organizations
@@ -57,9 +58,9 @@ def blueprint() -> Blueprint:
     """The pages of a signed-in member."""
     routes = Blueprint("pages", __name__, url_prefix="/app/<slug>")
     routes.before_request(_signed_in)
-    routes.get("/runs")(runs_page)
-    routes.get("/runs/<run_id>")(run_page)
-    routes.get("/pulls")(pulls_page)
+    routes.get("/runs")(needs("see_reports")(runs_page))
+    routes.get("/runs/<run_id>")(needs("see_reports")(run_page))
+    routes.get("/pulls")(needs("see_reports")(pulls_page))
     return routes
 
 

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, render_template, request
 from costlens.domain.roi import Figures, RoiReport, RoiRow
 from costlens.services.report_formats import roi_csv
 from costlens.web import charts
+from costlens.web.access import needs
 from costlens.web.formats import date_range
 from costlens.web.ui.nav import Nav, page_url
 
@@ -64,10 +65,12 @@ def roi_blueprint(load: Loader) -> Blueprint:
     blueprint = Blueprint("roi", __name__)
 
     @blueprint.get("/app/<slug>/repositories")
+    @needs("see_reports")
     def repositories(slug: str) -> Response:
         return _answer(load, slug, "repository")
 
     @blueprint.get("/app/<slug>/teams")
+    @needs("see_reports")
     def teams(slug: str) -> Response:
         return _answer(load, slug, "team")
 
