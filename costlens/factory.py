@@ -17,6 +17,7 @@ from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
 from costlens.web.templating import set_up_templates
 from costlens.web.ui import accounts, pages
+from costlens.web.ui.settings import SETTINGS
 
 # Inside the package in a wheel, beside it in a checkout.
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
@@ -54,6 +55,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(accounts.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
+    for area in SETTINGS:
+        app.register_blueprint(area.blueprint())
     app.after_request(_request_id)
     return app
 

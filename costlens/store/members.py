@@ -16,7 +16,7 @@ from costlens.store.organizations import Organization, organization_columns, rea
 def member_of(tx: Tx, user_id: int, slug: str) -> tuple[Organization, Member] | None:
     """An organization and who this user is in it. None: there is none, or the user is not a member."""
     member = t.members.c
-    row: Row[Any] | None = tx.execute(
+    row = tx.execute(
         select(*organization_columns, member.id.label("member_id"), member.role, t.users.c.email)
         .join(t.members, member.organization_id == t.organizations.c.id)
         .join(t.users, t.users.c.id == member.user_id)
@@ -55,7 +55,7 @@ def get_member(tx: Tx, organization_id: int, member_id: int) -> Row[Any] | None:
 def lock_organization(tx: Tx, organization_id: int) -> None:
     """Of several transactions that change an organization's people, the others wait until this one is done."""
     column = t.organizations.c.id
-    tx.execute(select(column).where(column == organization_id).with_for_update())
+    tx.execute(select(column).where(column == organization_id).with_for_update(key_share=True))
 
 
 def count_owners(tx: Tx, organization_id: int) -> int:

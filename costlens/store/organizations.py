@@ -58,7 +58,7 @@ _COLUMNS = ("id", "name", "slug", "plan", "timezone", "hourly_cost_cents", "demo
 organization_columns = [t.organizations.c[name] for name in _COLUMNS]
 
 
-def read_organization(row: Row[Any]) -> Organization:
+def read_organization(row: Any) -> Organization:
     """The organization in a row that has `organization_columns`."""
     return Organization(*(row._mapping[t.organizations.c[name]] for name in _COLUMNS))
 
