@@ -16,7 +16,7 @@ from costlens.web.api import analytics, health, integrations, roi, runs
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
 from costlens.web.templating import set_up_templates
-from costlens.web.ui import accounts, pages
+from costlens.web.ui import accounts, invitations, pages, sign_in
 from costlens.web.ui.settings import SETTINGS
 
 # Inside the package in a wheel, beside it in a checkout.
@@ -52,7 +52,8 @@ def create_app(settings: Settings | None = None) -> Flask:
             routes: Blueprint = module.blueprint()
             routes.name = f"api{prefix.replace('/', '_')}_{routes.name}"
             app.register_blueprint(routes, url_prefix=prefix or None)
-    app.register_blueprint(accounts.blueprint())
+    for outside in (accounts, sign_in, invitations):
+        app.register_blueprint(outside.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
     for area in SETTINGS:

@@ -77,6 +77,12 @@ class JobQueue:
         job_id = f"{name.replace('.', '-')}-{span}"
         return self._ask(lambda queue: queue.enqueue(name, job_id=job_id, job_timeout=seconds, ttl=ttl, **_KEPT))
 
+    def run_soon(self, name: str, *arguments: str | int, job_id: str, seconds: int) -> bool:
+        """Asks for a job, once for an id as long as it waits or runs, for `seconds`. False: the queue is away."""
+        return self._ask(
+            lambda queue: queue.enqueue(name, *arguments, job_id=job_id, job_timeout=seconds, ttl=3600, **_KEPT)
+        )
+
     def _ask(self, enqueue: Callable[[Queue], object]) -> bool:
         if time.monotonic() < self._away_until:
             return False

@@ -30,6 +30,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "see_audit_log": _KEEPERS,
         "manage_owners": _OWNERS,  # make, remove and invite owners
         "manage_sign_in": _OWNERS,  # whose members may come by themselves; links to new passwords
+        "create_organization": _OWNERS,
         "delete_organization": _OWNERS,
     }
 )
@@ -52,6 +53,7 @@ _WORDS = {
     "manage_organization": "change the organization",
     "manage_owners": "make, change or remove owners",
     "manage_sign_in": "change who may sign in",
+    "create_organization": "make another organization",
     "delete_organization": "delete the organization",
 }
 

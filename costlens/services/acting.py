@@ -30,7 +30,7 @@ def checked_name(text: str, what: str, *, longest: int = 80) -> str:
     """A name from outside, without spaces around. Raises InvalidInput (field `name`)."""
     name = " ".join(text.split())
     if not name or len(name) > longest or not name.isprintable():
-        raise InvalidInput(f"{what} needs a name of 1 to {longest} characters", field="name")
+        raise InvalidInput(f"{what}: a name has 1 to {longest} characters", field="name")
     return name
 
 

@@ -81,7 +81,7 @@ def start_session(user: User, method: str) -> None:
 
 def _sign_in_first() -> Response:
     session["next"] = request.full_path if request.method == "GET" else "/"
-    return redirect(url_for("accounts.sign_in"))
+    return redirect(url_for("sign_in.sign_in_page"))
 
 
 def current_account() -> User | None:

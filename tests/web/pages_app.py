@@ -150,7 +150,9 @@ def pages_app(report: Callable[[str, str, RoiFilters], RoiReport] = report_of) -
         "/app/acme/pulls": lambda: render_pulls(PULLS, NAV, now=NOW),
         "/app/new/runs": lambda: render_runs(replace(RUNS, rows=(), applied=(), unpriced_runs=0, next_url=None), NAV),
         "/app/new/pulls": lambda: render_pulls(replace(PULLS, rows=(), applied=(), any_known=False), NAV),
-        "/sign-in": lambda: render_template("sign_in/index.html", nav=None, page=None),
+        "/sign-in": lambda: render_template(
+            "sign_in/index.html", nav=None, page=None, github=False, mail=None, error=None, email=""
+        ),
         "/sign-in/expired": lambda: render_template("sign_in/expired.html", nav=None, page=None),
     }
     for path, view in pages.items():

@@ -21,7 +21,6 @@ def blueprint() -> Blueprint:
     """The pages of set-up and signing in and out."""
     routes = Blueprint("accounts", __name__)
     routes.get("/")(home)
-    routes.get("/sign-in")(sign_in)
     routes.get("/sign-in/<token>")(use_link)
     routes.post("/sign-out")(sign_out)
     routes.get("/set-up/<token>")(set_up_form)
@@ -37,16 +36,11 @@ def page(template: str, **values: object) -> str:
 def home() -> Response:
     """The first page of the signed-in user's first organization."""
     if current_account() is None:
-        return redirect(url_for("accounts.sign_in"))
+        return redirect(url_for("sign_in.sign_in_page"))
     found = current_organizations()
     if not found:
         raise NotFound("You are not a member of any organization")
     return redirect(organization_url(found[0].slug))
-
-
-def sign_in() -> str:
-    """The page that says how to get a sign-in link."""
-    return page("sign_in/index.html")
 
 
 def use_link(token: str) -> Response | str | tuple[str, int]:
@@ -60,15 +54,15 @@ def use_link(token: str) -> Response | str | tuple[str, int]:
 
 
 def _start_session(user: User) -> Response:
-    target = _local(session.get("next"))
+    target = local_target(session.get("next"))
     start_session(user, "link")
     return redirect(target)
 
 
-def _local(target: str | None) -> str:
-    """A path of this server, whatever the session holds."""
-    local = target is not None and target.startswith("/app/") and "\\" not in target and target.isprintable()
-    return target if target and local else "/"
+def local_target(target: object) -> str:
+    """A path of this server, whatever a session or a form holds."""
+    local = isinstance(target, str) and target.startswith(("/app/", "/invitations/"))
+    return str(target) if local and "\\" not in str(target) and str(target).isprintable() else "/"
 
 
 def sign_out() -> Response:
@@ -79,7 +73,8 @@ def sign_out() -> Response:
             sessions.end_session(context().store, user, current_session_id())
     logout_user()
     session.clear()
-    return redirect(url_for("accounts.sign_in"))
+    target = local_target(request.form.get("next"))
+    return redirect(target if target != "/" else url_for("sign_in.sign_in_page"))
 
 
 def _check_set_up(token: str) -> None:

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from costlens.domain.access import ROLES
 from costlens.domain.errors import Conflict
-from costlens.services import members
+from costlens.services import invitations, members
 from costlens.web.access import current_member, needs, page_organization
 from costlens.web.context import context
 from costlens.web.ui.settings.frame import do, settings_page, settings_url, text_of
@@ -25,7 +25,8 @@ def blueprint() -> Blueprint:
 @needs("see_people")
 def people_page(slug: str) -> str:
     """Members with their roles and teams."""
-    by = current_member()
+    by, settings = current_member(), context().settings
+    keeps = by.may("manage_people")
     lines = members.list_members(context().store, page_organization().id)
     return settings_page(
         "people.html",
@@ -33,6 +34,10 @@ def people_page(slug: str) -> str:
         members=lines,
         roles=[role for role in ROLES if role != "owner" or by.may("manage_owners")],
         owners=sum(line.role == "owner" for line in lines),
+        invitations=invitations.list_invitations(context().store, settings, by.organization_id) if keeps else (),
+        allowed=invitations.allowed_github(context().store, by.organization_id) if keeps else (),
+        mail=settings.mail is not None,
+        github=settings.github_sign_in,
     )
 
 
