@@ -38,7 +38,7 @@ def test_mails_over_one_connection(tmp_path: Path) -> None:
 def test_nothing_is_added_to_a_mail_through_its_fields(tmp_path: Path) -> None:
     with mail_server() as server:
         where = settings_of(server.url, tmp_path)
-        with pytest.raises(ValueError, match="linefeed|newline|header"):
+        with pytest.raises(ValueError, match=r"linefeed|newline|header"):
             send_mails(where, [Mail("bob@example.com", "Hello\r\nBcc: evil@example.com", "x")])
         assert server.mails == []
 

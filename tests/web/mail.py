@@ -29,13 +29,13 @@ class MailServer:
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
-    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, to: str, _options: Any) -> str:  # noqa: N802
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, to: str, _options: Any) -> str:
         if to in self.refused:
             return "550 No such mailbox"
         envelope.rcpt_tos.append(to)
         return "250 OK"
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
         message = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(message, EmailMessage)
         self.mails.append(message)
@@ -50,7 +50,9 @@ class MailServer:
 def mail_server(**options: Any) -> Iterator[MailServer]:
     """A server on a free port; `options` are of aiosmtpd."""
     server = MailServer()
-    controller = Controller(server, hostname="127.0.0.1", port=free_port(), authenticator=server.authenticate, **options)
+    controller = Controller(
+        server, hostname="127.0.0.1", port=free_port(), authenticator=server.authenticate, **options
+    )
     controller.start()
     server.port = controller.port
     try:
