@@ -47,7 +47,7 @@ def person(settings: Settings, code: str, verifier: str, *, organizations: bool)
     """Who a code from GitHub stands for. Raises Forbidden for a code that GitHub refuses, Unavailable."""
     # Slow to load, and only those who sign in need them.
     from authlib.common.errors import AuthlibBaseError
-    from httpx import HTTPError
+    from requests import RequestException
 
     try:
         with _client(settings, organizations=organizations) as client:
@@ -62,7 +62,7 @@ def person(settings: Settings, code: str, verifier: str, *, organizations: bool)
             found = _organizations(client, settings) if organizations else []
     except AuthlibBaseError as error:
         raise Forbidden(f"GitHub refused the sign-in: {error.description or error.error}") from error
-    except (HTTPError, ValueError) as error:
+    except (RequestException, ValueError) as error:
         raise Unavailable("GitHub does not answer as it should; try again in a moment", retry_after=30) from error
     try:
         verified = sorted((one for one in emails if one["verified"]), key=lambda one: not one["primary"])
@@ -94,14 +94,14 @@ def _get(client: Any, settings: Settings, path: str) -> Any:
 
 
 def _client(settings: Settings, *, organizations: bool) -> Any:
-    from authlib.integrations.httpx_client import OAuth2Client
+    from authlib.integrations.requests_client import OAuth2Session
 
-    return OAuth2Client(
+    return OAuth2Session(
         settings.github_client_id,
         settings.github_client_secret,
         scope="read:user user:email read:org" if organizations else "read:user user:email",
         redirect_uri=f"{settings.base_url}/sign-in/github/callback",
         token_endpoint_auth_method="client_secret_post",
         code_challenge_method="S256",
-        timeout=TIMEOUT_SECONDS,
+        default_timeout=TIMEOUT_SECONDS,
     )
