@@ -15,6 +15,11 @@ from costlens.store.members import get_member, lock_organization
 def acting(tx: Tx, by: Member) -> Member:
     """The member as it is now; others who change this organization wait. Raises Forbidden for one who left."""
     lock_organization(tx, by.organization_id)
+    return as_now(tx, by)
+
+
+def as_now(tx: Tx, by: Member) -> Member:
+    """The same, and nobody waits."""
     row = get_member(tx, by.organization_id, by.member_id)
     if row is None:
         raise Forbidden("You are no longer a member of this organization")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from costlens.config import Settings
 from costlens.deliveries.email import Mail, send_mails
+from costlens.domain.addresses import is_address
 from costlens.domain.errors import Conflict, RateLimited, Unavailable
 from costlens.domain.passwords import check_password
 from costlens.queue import JobQueue
@@ -63,6 +64,8 @@ def ask_for_reset(
     """
     at = now or datetime.now(UTC)
     known = email.strip().lower()[:254]
+    if not is_address(known):
+        return
     account = subject("reset", known)
     try:
         throttle.count(store, {account: RESETS_PER_ACCOUNT, subject("resets", address): RESETS_PER_ADDRESS}, at)

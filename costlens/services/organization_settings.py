@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from costlens.domain.access import Member
 from costlens.domain.errors import InvalidInput, NotFound
-from costlens.services.acting import acting, checked_hourly_cost, checked_name, note
+from costlens.services.acting import acting, as_now, checked_hourly_cost, checked_name, note
 from costlens.services.keys import forget_trusted
 from costlens.services.organizations import Created, check_timezone, create_organization
 from costlens.store import organizations as org_store
@@ -49,7 +49,7 @@ def new_organization(
 ) -> Created:
     """Another organization, of which this member is the owner. Raises Forbidden, InvalidInput, Conflict."""
     with store.read() as tx:
-        acting(tx, by).must("create_organization")
+        as_now(tx, by).must("create_organization")
     name = checked_name(name, "An organization", longest=100)
     return create_organization(store, name, by.email, plan=plan, timezone=timezone or "UTC", now=now)
 

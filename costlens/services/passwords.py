@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from costlens.domain.access import Member
+from costlens.domain.addresses import is_address
 from costlens.domain.errors import Conflict, Forbidden, InvalidInput, NotFound, Unauthorized
 from costlens.domain.passwords import LONGEST, check_password
 from costlens.services import throttle
@@ -67,7 +68,7 @@ def sign_in(store: Store, email: str, password: str, address: str | None, *, now
     }
     throttle.count(store, limits, at)
     with store.read() as tx:
-        row = user_store.account_of(tx, known)
+        row = user_store.account_of(tx, known) if is_address(known) else None
     stored = row.password_hash if row else None
     if not _matches(stored, password[: LONGEST + 1]) or row is None:
         raise Unauthorized("This e-mail address and password do not match")

@@ -68,18 +68,15 @@ def test_a_proxy_that_changes_the_host(settings: Settings, store: Store, acme: O
     assert owner.client.post("/sign-out", headers=headers).status_code == 302
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
+def test_redirects_stay_here(app: Flask) -> None:
+    for target in (
         "https://evil.example/", "//evil.example/app/", "/\\evil.example", "/app/\\evil.example", "javascript:alert(1)",
         "/sign-out", "", None, 5, "https:/app/x", "///app/x", "\t//evil.example/app/", "/app/x\r\nSet-Cookie: a=b",
         "/invitations", "invitations/x", "//invitations/x",
-    ],
-)  # fmt: skip
-def test_redirects_stay_here(app: Flask, target: object) -> None:
-    assert local_target(target) == "/"
-    form = {} if target is None else {"next": str(target)}
-    assert app.test_client().post("/sign-out", data=form).location == "/sign-in"
+    ):  # fmt: skip
+        assert local_target(target) == "/", target
+        form = {} if target is None else {"next": str(target)}
+        assert app.test_client().post("/sign-out", data=form).location == "/sign-in", target
 
 
 def test_redirects_that_are_allowed() -> None:

@@ -124,11 +124,11 @@ def test_a_revoked_one(app: Flask, owner: Person) -> None:
     assert "used or revoked meanwhile" in owner.send("people/invitations/1/renew")
 
 
-@pytest.mark.parametrize("token", ["x", "%00", "WzEsMV0.x", "é" * 30, "a" * 2000])
-def test_a_link_that_is_not_ours(client: FlaskClient, owner: Person, token: str) -> None:
+def test_a_link_that_is_not_ours(client: FlaskClient, owner: Person) -> None:
     invite(owner)
-    assert client.get(f"/invitations/{token}").status_code == 404
-    assert client.post(f"/invitations/{token}", data=NEW).status_code == 404
+    for token in ("x", "%00", "WzEsMV0.x", "é" * 30, "a" * 2000):
+        assert client.get(f"/invitations/{token}").status_code == 404
+        assert client.post(f"/invitations/{token}", data=NEW).status_code == 404
 
 
 def test_a_link_of_a_deleted_organization_is_not_the_next_ones(app: Flask, store: Store, owner: Person) -> None:
@@ -184,18 +184,18 @@ def test_a_paste_of_many(owner: Person, store: Store, acme: Organization) -> Non
     assert [row.role for row in rows_of(store, t.invitations)] == ["admin", "member"]
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"emails": ""}, "at least one"),
-        ({"emails": " ".join(f"p{one}@example.com" for one in range(101))}, "At most 100"),
-        ({"role": "root"}, "A role is one of"),
-        ({"days": "400"}, "holds for 1, 7 or 30 days"),
-        ({"team": "99"}, "No such team"),
-    ],
+WRONG_VALUES = (
+    ({"emails": ""}, "at least one"),
+    ({"emails": " ".join(f"p{one}@example.com" for one in range(101))}, "At most 100"),
+    ({"role": "root"}, "A role is one of"),
+    ({"days": "400"}, "holds for 1, 7 or 30 days"),
+    ({"team": "99"}, "No such team"),
 )
-def test_wrong_values(store: Store, owner: Person, values: dict[str, str], said: str) -> None:
-    assert said in owner.send("people/invite", **({"emails": "erin@example.com"} | FORM | values))
+
+
+def test_wrong_values(store: Store, owner: Person) -> None:
+    for values, said in WRONG_VALUES:
+        assert said in owner.send("people/invite", **({"emails": "erin@example.com"} | FORM | values)), values
     assert rows_of(store, t.invitations) == []
 
 
@@ -265,8 +265,8 @@ def test_links_name_this_server_whatever_host_is_asked_for(
     assert "evil" not in mails.mails[0].as_string()
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>'])
-def test_names_are_text(app: Flask, store: Store, owner: Person, name: str) -> None:
+def test_names_are_text(app: Flask, store: Store, owner: Person) -> None:
+    name = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
     path = invite(owner)
     browser = app.test_client()
     assert browser.post(path, data=NEW | {"name": name, "password": "short"}).text.count("<script>alert") == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from flask import Flask
 
 from costlens.services.key_settings import WantedKey, create_key
@@ -80,25 +79,25 @@ def test_a_key_of_a_deleted_team_works_on(app: Flask, store: Store, acme: Organi
     assert team_of_run(store, caller) is None
 
 
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"name": ""}, "needs a name"),
-        ({"name": "x" * 81}, "needs a name"),
-        ({"name": "🙂"}, "at least one letter"),
-        ({"name": "a\0b"}, "needs a name"),
-        ({"name": "None"}, "cannot be called none"),
-        ({"name": "PAYMENTS"}, "There is a team named like"),
-        ({"name": "New", "hourly_cost": "a lot"}, "amount in dollars"),
-        ({"name": "New", "hourly_cost": "-5"}, "amount in dollars"),
-        ({"name": "New", "hourly_cost": "1.234"}, "whole cents"),
-        ({"name": "New", "hourly_cost": "9999999"}, "less than a million"),
-    ],
+WRONG_VALUES = (
+    ({"name": ""}, "a name has"),
+    ({"name": "x" * 81}, "a name has"),
+    ({"name": "🙂"}, "at least one letter"),
+    ({"name": "a\0b"}, "a name has"),
+    ({"name": "None"}, "cannot be called none"),
+    ({"name": "PAYMENTS"}, "There is a team named like"),
+    ({"name": "New", "hourly_cost": "a lot"}, "amount in dollars"),
+    ({"name": "New", "hourly_cost": "-5"}, "amount in dollars"),
+    ({"name": "New", "hourly_cost": "1.234"}, "whole cents"),
+    ({"name": "New", "hourly_cost": "9999999"}, "less than a million"),
 )
-def test_wrong_values(store: Store, owner: Person, values: dict[str, str], said: str) -> None:
+
+
+def test_wrong_values(store: Store, owner: Person) -> None:
     owner.send("teams", name="Payments")
-    assert said in owner.send("teams", **values)
-    assert len(rows_of(store, t.teams)) == 1
+    for values, said in WRONG_VALUES:
+        assert said in owner.send("teams", **values), values
+        assert len(rows_of(store, t.teams)) == 1
 
 
 def test_a_member_only_looks(store: Store, owner: Person, member: Person) -> None:
