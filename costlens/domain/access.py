@@ -26,6 +26,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "manage_people": _KEEPERS,  # invite, remove, change roles below owner
         "manage_teams": _KEEPERS,
         "manage_keys": _KEEPERS,  # shared keys, and everybody's
+        "manage_github": _KEEPERS,  # the connection and its repositories
         "manage_organization": _KEEPERS,  # name, time zone, hourly cost
         "see_audit_log": _KEEPERS,
         "manage_owners": _OWNERS,  # make, remove and invite owners
@@ -50,6 +51,7 @@ _WORDS = {
     "manage_people": "manage people",
     "manage_teams": "manage teams",
     "manage_keys": "manage the keys of others",
+    "manage_github": "change the connection with GitHub",
     "manage_organization": "change the organization",
     "manage_owners": "make, change or remove owners",
     "manage_sign_in": "change who may sign in",

@@ -105,6 +105,9 @@ def current_organizations() -> list[Organization]:
 
 def current_organization(slug: str) -> Organization:
     """An organization of the signed-in user; another's is NotFound, like one that does not exist."""
+    checked: Organization | None = g.get("organization")  # by web/access.py, for this page
+    if checked is not None and checked.slug == slug:
+        return checked
     found = next((one for one in current_organizations() if one.slug == slug), None)
     if found is None:
         raise NotFound("No such organization, or you are not a member of it")

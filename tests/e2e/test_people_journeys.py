@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.e2e.people_server import Running, running
+from tests.e2e.servers import free_port, wait_until
 from tests.e2e.test_roi_page import CHROMIUM, QUIET
+from tests.peers import BIN, node_modules
 from tests.web.github_peer import GithubPeer, github_peer
 from tests.web.mail import MailServer, link_in, mail_server
 from tests.web.people import add_member
@@ -91,6 +95,46 @@ def test_with_github(browser: Browser, with_github: Running, github: GithubPeer)
         assert "@alice-gh" in page.locator("table").first.inner_text()
         page.get_by_role("button", name="Sign out").click()
         assert heading(page) == "Sign in"
+
+
+def test_with_the_emulator(browser: Browser, database: dict[str, str], tmp_path: Path) -> None:
+    """The same with software of others that plays GitHub."""
+    github = f"http://127.0.0.1:{free_port()}"
+    secrets = {"client_id": "Iv1.emulated", "client_secret": "not a real secret"}
+    seed: dict[str, Any] = {
+        "users": [{"login": "alice", "name": "Alice", "email": "alice@example.com"}],
+        "oauth_apps": [secrets | {"name": "CostLens", "redirect_uris": []}],
+    }
+    environment = {
+        "GITHUB_URL": github,
+        "GITHUB_API_URL": github,
+        "GITHUB_CLIENT_ID": secrets["client_id"],
+        "GITHUB_CLIENT_SECRET": secrets["client_secret"],
+    }
+    with running(tmp_path / "data", **environment, **database) as server:
+        seed["oauth_apps"][0]["redirect_uris"] = [f"{server.url}/sign-in/github/callback"]
+        (tmp_path / "seed.json").write_text(json.dumps({"github": seed}))
+        program = (str(BIN / "node"), str(node_modules() / "emulate/dist/index.js"), "start", "--service", "github")
+        where = ("--port", github.rpartition(":")[2], "--base-url", github, "--seed", str(tmp_path / "seed.json"))
+        with subprocess.Popen((*program, *where), stdout=subprocess.DEVNULL) as emulator, somebody(browser) as page:
+            try:
+                wait_until(lambda: answers(github), 20)
+                page.goto(f"{server.url}/sign-in")
+                page.get_by_role("link", name="Continue with GitHub").click()
+                page.get_by_role("button", name="alice").click()
+                page.wait_for_url("**/app/acme/repositories")
+                page.get_by_role("link", name="Settings").click()
+                assert "@alice" in page.locator("table").first.inner_text()
+            finally:
+                emulator.kill()
+
+
+def answers(url: str) -> bool:
+    """Whether a server is there."""
+    try:
+        return httpx.get(f"{url}/rate_limit", trust_env=False).status_code < 500
+    except httpx.TransportError:
+        return False
 
 
 def test_denied_forged_and_not_invited(browser: Browser, with_github: Running, github: GithubPeer) -> None:
