@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from costlens.domain.errors import NotFound
+from costlens.domain.errors import NotFound, Unavailable
 from costlens.store import organizations as org_store
 from costlens.store import sessions as session_store
 from costlens.store.engine import Store, Tx
@@ -74,7 +75,8 @@ def find_session(store: Store, token: str, device: Device, *, now: datetime | No
     with store.read() as tx:
         found = session_store.find_session(tx, hash_of(token), at)
     if found is not None and at - found.seen_at >= SEEN_EVERY:
-        with store.write() as tx:
+        # A database that is busy keeps nobody from reading: the next request notes it.
+        with suppress(Unavailable), store.write() as tx:
             values = {
                 "seen_at": at,
                 "address": device.address,

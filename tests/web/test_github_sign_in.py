@@ -50,9 +50,9 @@ def settings(settings: Settings, github: GithubPeer) -> Settings:
     )
 
 
-def back_from(client: FlaskClient, login: str, *, at: str = "as") -> str:
+def back_from(client: FlaskClient, login: str, *, at: str = "as", invitation: str = "") -> str:
     """Begins a visit in this browser, and answers the path and query with which GitHub sends it back."""
-    begun = client.get("/sign-in/github")
+    begun = client.get("/sign-in/github" + (f"?invitation={invitation}" if invitation else ""))
     assert begun.status_code == 302
     where = urlsplit(begun.location)
     path = f"/login/as/{login}" if at == "as" else "/login/cancel"
@@ -62,9 +62,11 @@ def back_from(client: FlaskClient, login: str, *, at: str = "as") -> str:
     return f"{target.path}?{target.query}"
 
 
-def visit(client: FlaskClient, login: str) -> TestResponse:
-    """Signs in with GitHub as this person."""
-    return client.get(back_from(client, login))
+def visit(client: FlaskClient, login: str, path: str = "") -> TestResponse:
+    """Signs in with GitHub as this person, by the link on the page of an invitation at this path if there is one."""
+    invitation = path.removeprefix("/invitations/")
+    assert not path or f"/sign-in/github?invitation={invitation}" in client.get(path).text
+    return client.get(back_from(client, login, invitation=invitation))
 
 
 def test_an_account_is_found_by_a_verified_address(
@@ -145,7 +147,7 @@ def test_an_invitation_is_accepted(app: Flask, store: Store, acme: Organization,
     client = app.test_client()
     assert "Continue with GitHub" in text_of(client.get(path))
     assert client.post(path, data={"name": "x", "password": "correct horse battery"}).status_code == 404
-    assert visit(client, "erin").location == "/app/acme/repositories"
+    assert visit(client, "erin", path).location == "/app/acme/repositories"
     assert rows_of(store, t.members)[-1].role == "admin"
     assert rows_of(store, t.users)[-1].email == "erin@example.com"
     assert audit_of(store, acme.id)[-1][1] == "invitation.accepted"
@@ -157,12 +159,15 @@ def test_an_invitation_for_somebody_else(app: Flask, store: Store, acme: Organiz
     path = invite(owner)
     github.add("eve", "eve@example.com")
     client = app.test_client()
-    client.get(path)
-    response = visit(client, "eve")
+    response = visit(client, "eve", path)
     assert response.status_code == 409
     assert "is for erin@example.com, which is none of the verified addresses of @eve" in text_of(response)
     assert len(rows_of(store, t.users)) == 1
     assert app.test_client().get(path).status_code == 200  # it still holds for erin
+    github.add("alice-gh", "alice@example.com")
+    assert visit(client, "alice-gh", path).status_code == 409
+    assert visit(client, "alice-gh").location == path  # signing in by itself is not in its way
+    assert client.get("/").location == "/app/acme/repositories"
 
 
 def test_members_of_an_allowed_organization(app: Flask, store: Store, acme: Organization, github: GithubPeer) -> None:

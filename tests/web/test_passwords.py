@@ -18,6 +18,7 @@ from costlens.domain.errors import InvalidInput, RateLimited, Unauthorized
 from costlens.domain.passwords import check_password
 from costlens.factory import create_app
 from costlens.services import joining, passwords
+from costlens.services.set_up import set_up_token
 from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization, find_user
@@ -136,6 +137,16 @@ def test_a_form_of_another_site_signs_nobody_in(client: FlaskClient, alice: None
         form = {"email": "alice@example.com", "password": PASSWORD}
         assert client.post("/sign-in/password", data=form, headers=headers).status_code == 403
     assert client.get_cookie("session") is None
+
+
+def test_the_first_owner_may_choose_one_at_once(client: FlaskClient, settings: Settings) -> None:
+    path = f"/set-up/{set_up_token(settings)}"
+    form = {"organization": "Umbrella", "email": "alice@example.com", "timezone": "", "password": "short"}
+    response = client.post(path, data=form)
+    assert (response.status_code, "12 to 200 characters" in text_of(response)) == (400, True)
+    assert client.post(path, data=form | {"password": PASSWORD}).status_code == 200
+    assert client.get("/app/umbrella/settings/people").status_code == 200
+    assert enter(client.application.test_client(), PASSWORD) == 303
 
 
 # One's own account.

@@ -9,7 +9,8 @@ from flask_login import logout_user
 from werkzeug.wrappers import Response
 
 from costlens.domain.errors import CostLensError, NotFound
-from costlens.services import organizations, sessions
+from costlens.domain.passwords import check_password
+from costlens.services import organizations, passwords, sessions
 from costlens.services.set_up import is_set_up_token
 from costlens.store.organizations import User
 from costlens.web.auth import current_account, current_organizations, current_session_id, start_session
@@ -87,7 +88,12 @@ def _check_set_up(token: str) -> None:
 def set_up_form(token: str) -> str:
     """The form for the first organization and owner. Raises NotFound once there is one."""
     _check_set_up(token)
-    return page("sign_in/set_up.html", token=token, error=None, values={})
+    return _set_up_page(token, None, {})
+
+
+def _set_up_page(token: str, error: CostLensError | None, values: dict[str, str]) -> str:
+    github = context().settings.github_sign_in
+    return page("sign_in/set_up.html", token=token, error=error, values=values, github=github)
 
 
 def set_up(token: str) -> str | tuple[str, int]:
@@ -95,7 +101,10 @@ def set_up(token: str) -> str | tuple[str, int]:
     _check_set_up(token)
     values = {name: request.form.get(name, "").strip() for name in ("organization", "email", "timezone")}
     settings = context().settings
+    password = "" if settings.github_sign_in else request.form.get("password", "")
     try:
+        if password:
+            check_password(password, values["email"])
         created = organizations.create_organization(
             context().store,
             values["organization"],
@@ -104,10 +113,10 @@ def set_up(token: str) -> str | tuple[str, int]:
             timezone=values["timezone"] or "UTC",
         )
     except CostLensError as error:
-        return page("sign_in/set_up.html", token=token, error=error, values=values), 400
+        return _set_up_page(token, error, values), 400
     user = organizations.use_sign_in_link(context().store, created.sign_in_token)
     if user is not None:
-        _start_session(user)
+        _start_session(passwords.change_password(context().store, user, "", password) if password else user)
     return page(
         "sign_in/ready.html", organization=created.organization, key=created.api_key, base_url=settings.base_url
     )

@@ -39,8 +39,7 @@ def show(token: str) -> Page:
         return _over(invitation)
     account = current_account()
     if account is None:
-        session["invitation"] = token  # for the way back from GitHub
-        session["next"] = f"/invitations/{token}"  # and from signing in
+        session["next"] = f"/invitations/{token}"  # for the way back from signing in
         return _form(token, invitation, None, "")
     if account.email != invitation.email:
         message = f"This invitation is for {invitation.email}, and you are signed in as {account.email}."
@@ -87,5 +86,4 @@ def accept(token: str) -> Page | Response:
         slug = invitations.accept(context().store, invitation, account.id)
     except NotFound:
         return _over(_find(token))
-    session.pop("invitation", None)
     return Response(status=303, headers={"Location": organization_url(slug)})

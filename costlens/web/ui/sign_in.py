@@ -122,11 +122,19 @@ def new_password(token: str) -> Page:
 
 
 def to_github() -> Page:
-    """Sends the browser to GitHub, with a state that only this browser can bring back."""
+    """Sends the browser to GitHub, with a state that only this browser can bring back.
+
+    `invitation` in the query is the token of the one that is to be accepted on the way back.
+    """
     _github_only()
     organizations = asks_organizations(context().store)
     begun = github.authorization(context().settings, organizations=organizations)
-    session["github"] = {"state": begun.state, "verifier": begun.verifier, "organizations": organizations}
+    session["github"] = {
+        "state": begun.state,
+        "verifier": begun.verifier,
+        "organizations": organizations,
+        "invitation": request.args.get("invitation", "")[:200],
+    }
     return redirect(begun.url)
 
 
@@ -151,8 +159,8 @@ def from_github() -> Page:
 
 def _with_code(code: str, begun: dict[str, object]) -> Page:
     settings, store = context().settings, context().store
-    token = session.get("invitation")
-    invitation = find_invitation(store, settings, token) if isinstance(token, str) else None
+    token = str(begun.get("invitation", ""))
+    invitation = find_invitation(store, settings, token) if token else None
     organizations = bool(begun.get("organizations"))
     try:
         who = github.person(settings, code, str(begun.get("verifier")), organizations=organizations)
