@@ -158,6 +158,9 @@ def pages_app(report: Callable[[str, str, RoiFilters], RoiReport] = report_of) -
     for path, view in pages.items():
         app.add_url_rule(path, path, view)
 
+    for endpoint in ("with_password", "forgotten_page", "to_github"):  # where the forms of the sign-in page lead
+        app.add_url_rule(f"/sign-in/{endpoint}", f"sign_in.{endpoint}", lambda: "", methods=["GET", "POST"])
+
     @app.errorhandler(NotFound)
     def not_found(error: NotFound) -> tuple[str, int]:
         body = {"error": error.message}
