@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from costlens.config import MailServer, SettingsError, load_settings
 from costlens.deliveries.email import Mail, send_mails
@@ -56,12 +61,30 @@ def test_no_password_goes_out_in_the_clear(tmp_path: Path) -> None:
         assert server.signed_in == []
 
 
+def certificate(folder: Path) -> list[str]:
+    """Files of a key and of a certificate for loopback, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    parts = {"key.pem": key.private_bytes(pem, *plain), "cert.pem": made.public_bytes(pem)}
+    for file, content in parts.items():
+        (folder / file).write_bytes(content)
+    return [str(folder / file) for file in parts]
+
+
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
 def test_tls_is_checked(tmp_path: Path, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = [str(tmp_path / name) for name in ("key.pem", "cert.pem")]
-    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
-    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject)
-    subprocess.run((*command, "-keyout", files[0], "-out", files[1]), check=True, capture_output=True)
+    files = certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files[1], files[0])
     options = {"tls_context": context} if scheme == "smtp" else {"ssl_context": context, "auth_require_tls": False}

@@ -238,10 +238,11 @@ def test_a_key_from_first_to_last(browser: Browser, with_passwords: Running) -> 
         page.get_by_label("Name").fill("laptop")
         page.get_by_role("button", name="Create key").click()
         key = page.get_by_role("region", name="API key").inner_text().strip()
-        page.get_by_text("Python", exact=True).click()
-        program = page.get_by_role("region", name="First run with Python").inner_text()
-        done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, timeout=30, check=False)
-        assert '"success":true' in done.stdout.replace(" ", ""), done.stdout + done.stderr
+        for label, command in (("Python", (sys.executable, "-c")), ("Node", (str(BIN / "node"), "-e"))):
+            page.get_by_text(label, exact=True).click()
+            program = page.get_by_role("region", name=f"First run with {label}").inner_text()
+            done = subprocess.run((*command, program), capture_output=True, text=True, timeout=30, check=False)
+            assert '"success":true' in done.stdout.replace(" ", ""), done.stdout + done.stderr
         page.get_by_role("link", name="See the runs").click()
         assert "first-run-v1" in page.locator("table").inner_text()
 
