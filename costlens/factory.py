@@ -15,8 +15,9 @@ from costlens.web import access, errors, security
 from costlens.web.api import analytics, health, integrations, roi, runs
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
+from costlens.web.static_files import set_up_static_files
 from costlens.web.templating import set_up_templates
-from costlens.web.ui import accounts, invitations, pages, sign_in
+from costlens.web.ui import accounts, demo, invitations, pages, sign_in, start, styleguide
 from costlens.web.ui.settings import SETTINGS
 
 # Inside the package in a wheel, beside it in a checkout.
@@ -45,6 +46,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.set_up_errors(app)
     set_up_sessions(app)
     set_up_templates(app)
+    set_up_static_files(app)
     security.set_up_headers(app)
     access.set_up_access(app)
     for prefix in ("", "/api"):
@@ -56,6 +58,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(outside.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
+    app.register_blueprint(start.blueprint())
+    app.register_blueprint(demo.blueprint())
+    app.register_blueprint(styleguide.blueprint())
     for area in SETTINGS:
         app.register_blueprint(area.blueprint())
     app.after_request(_request_id)

@@ -8,14 +8,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Retry, worker_registration
-from rq.exceptions import DuplicateJobError
+from rq.exceptions import DuplicateJobError, NoSuchJobError
+from rq.job import Job, JobStatus
 from rq.utils import as_text, now, utcparse
 
 from costlens.domain.errors import Unavailable
@@ -31,7 +33,17 @@ JOB_SECONDS = 900
 # A job is there once by its id; what is done leaves nothing behind, what failed is kept to be looked at.
 _KEPT: dict[str, Any] = {"unique": True, "result_ttl": 0, "failure_ttl": 7 * 86_400}
 
+_ENDED = (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
+
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A job that somebody waits for."""
+
+    status: str  # waiting, running, failed; away: the queue does not answer
+    told: Mapping[str, Any]  # what the job last told of itself
 
 
 class JobQueue:
@@ -77,11 +89,32 @@ class JobQueue:
         job_id = f"{name.replace('.', '-')}-{span}"
         return self._ask(lambda queue: queue.enqueue(name, job_id=job_id, job_timeout=seconds, ttl=ttl, **_KEPT))
 
-    def run_soon(self, name: str, *arguments: str | int, job_id: str, seconds: int) -> bool:
-        """Asks for a job, once for an id as long as it waits or runs, for `seconds`. False: the queue is away."""
-        return self._ask(
-            lambda queue: queue.enqueue(name, *arguments, job_id=job_id, job_timeout=seconds, ttl=3600, **_KEPT)
-        )
+    def begin(self, name: str, *arguments: Any, job_id: str, seconds: int) -> bool:
+        """Asks for a job that somebody waits for; one of this id that waits or runs already is that job.
+
+        It may take `seconds`. One that failed makes room. False: the queue is away.
+        """
+
+        def enqueue(queue: Queue) -> None:
+            earlier = queue.fetch_job(job_id)
+            if earlier is not None and earlier.get_status() in _ENDED:
+                earlier.delete()
+            queue.enqueue(name, *arguments, job_id=job_id, job_timeout=seconds, **_KEPT)
+
+        return self._ask(enqueue)
+
+    def state(self, job_id: str) -> JobState | None:
+        """How far a job is. None: it is done, or nobody asked for it."""
+        try:
+            job = Job.fetch(job_id, connection=self._open().connection)
+            status = job.get_status(refresh=False)
+        except NoSuchJobError:
+            return None
+        except RedisError:
+            return JobState("away", {})
+        if status in _ENDED:
+            return None if status is JobStatus.FINISHED else JobState("failed", job.meta)
+        return JobState("running" if status is JobStatus.STARTED else "waiting", job.meta)
 
     def _ask(self, enqueue: Callable[[Queue], object]) -> bool:
         if time.monotonic() < self._away_until:

@@ -22,7 +22,7 @@ WAIT_SECONDS = 600
 def link_repository(organization_id: int, repository_id: int) -> dict[str, int]:
     """One linking pass."""
     with opened() as (store, queue):
-        done = _link(store, queue, organization_id, repository_id)
+        done = link_now(store, queue, organization_id, repository_id)
     return {"runs": done.runs, "changed": done.changed}
 
 
@@ -34,7 +34,7 @@ def sweep() -> int:
     with opened() as (store, queue):
         missed = linking.waiting(store)
         for organization_id, repository_id in missed:
-            _link(store, queue, organization_id, repository_id)
+            link_now(store, queue, organization_id, repository_id)
     return len(missed)
 
 
@@ -43,19 +43,17 @@ def age_pending() -> int:
     with opened() as (store, queue):
         repositories = linking.overdue(store)
         for organization_id, repository_id in repositories:
-            _link(store, queue, organization_id, repository_id, full=True)
+            link_now(store, queue, organization_id, repository_id)
     return len(repositories)
 
 
-def _link(
-    store: Store, queue: JobQueue, organization_id: int, repository_id: int, *, full: bool = False
-) -> linking.Pass:
-    """One pass at a time for a repository, since a pass writes differences from what it read."""
+def link_now(store: Store, queue: JobQueue, organization_id: int, repository_id: int) -> linking.Pass:
+    """One pass in this job, at a time for a repository, since a pass writes differences from what it read."""
     job = get_current_job()
     if job is None:
         raise RuntimeError("linking jobs run in a worker")
     with alone(job.connection, f"costlens:link:{organization_id}:{repository_id}"):
-        done = linking.link_repository(store, organization_id, repository_id, full=full)
+        done = linking.link_repository(store, organization_id, repository_id)
     for other in sorted(done.elsewhere):
         queue.link_soon(organization_id, other)
     return done

@@ -22,7 +22,7 @@ from costlens.queue import JobQueue
 from costlens.services import keys, linking, organizations, sync
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store
-from costlens.store.facts import repositories_of
+from costlens.store.identity import repositories_of
 from costlens.store.organizations import Organization
 
 CLONE_DAYS = 180  # how far back a clone is read unless told otherwise
@@ -270,7 +270,8 @@ def link(name: str | None, repo: str | None, as_json: bool) -> None:
         if not repositories:
             raise NotFound(f"No repository named {repo!r}")
     else:
-        repositories[0] = "runs that name no repository"
+        # First: it gives each repository the runs that only the trailers there name.
+        repositories = {0: "runs that name no repository"} | repositories
     console = Console(stderr=True)
     runs = changed = 0
     seconds = 0.0

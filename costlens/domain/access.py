@@ -31,6 +31,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "see_audit_log": _KEEPERS,
         "manage_owners": _OWNERS,  # make, remove and invite owners
         "manage_sign_in": _OWNERS,  # whose members may come by themselves; links to new passwords
+        "manage_demo": _OWNERS,
         "create_organization": _OWNERS,
         "delete_organization": _OWNERS,
     }
@@ -55,6 +56,7 @@ _WORDS = {
     "manage_organization": "change the organization",
     "manage_owners": "make, change or remove owners",
     "manage_sign_in": "change who may sign in",
+    "manage_demo": "load and remove the demo organization",
     "create_organization": "make another organization",
     "delete_organization": "delete the organization",
 }
@@ -78,7 +80,7 @@ class Member:
         """Raises Forbidden where the role does not have the permission."""
         if not self.may(permission):
             holders = " or ".join(role for role in ROLES if role in PERMISSIONS[permission])
-            raise Forbidden(f"You may not {_WORDS.get(permission, 'do that')}; ask an {holders} of the organization")
+            raise Forbidden(f"Only an {holders} of the organization may {_WORDS.get(permission, 'do that')}")
 
 
 def may(role: str, permission: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from costlens.domain.link_index import Index, PullEntry, next_commits
@@ -11,6 +11,7 @@ from costlens.domain.link_rules import (
     NEXT_COMMIT,
     NEXT_COMMIT_LATE,
     PROMPT_TRAILER,
+    SESSION_FILES,
     TRAILER_SLACK,
     Candidate,
     Target,
@@ -149,10 +150,11 @@ def prompt_trailers(run: RunFact, index: Index) -> list[Candidate]:
     ]
 
 
-def following_commit(run: RunFact, index: Index, session_files: Set[str]) -> list[Candidate]:
+def following_commit(run: RunFact, index: Index, session_files: Mapping[str, Sequence[datetime]]) -> list[Candidate]:
     """T1, T2 and T3: the person's next commit, weighed by how soon it came and by the files it shares.
 
-    The files are those of the run, or of its session where the run itself names none that the commit changed.
+    The files are those of the run or, where it names none that the commit changed, of the runs of its session around
+    it: `session_files` says when they named each file, in order.
     """
     if not run.has_repository or run.person_id is None or (timeline := index.timelines.get(run.person_id)) is None:
         return []
@@ -163,7 +165,7 @@ def following_commit(run: RunFact, index: Index, session_files: Set[str]) -> lis
         lag = commit.authored_at - run.occurred_at
         if lag > NEXT_COMMIT_LATE:
             continue
-        shared = commit.files & run.files or commit.files & session_files
+        shared = commit.files & run.files or _named_around(run.occurred_at, commit.files, session_files)
         if shared and lag <= NEXT_COMMIT and run.branch in index.default_branches:
             rule = "T1"
         elif shared:
@@ -185,6 +187,18 @@ def following_commit(run: RunFact, index: Index, session_files: Set[str]) -> lis
             )
         )
     return found
+
+
+def _named_around(moment: datetime, files: frozenset[str], named: Mapping[str, Sequence[datetime]]) -> frozenset[str]:
+    """Those of the files that were named not too long before or after a moment."""
+    if not named:
+        return frozenset()
+    found = set()
+    for name in files & named.keys():
+        place = bisect_left(named[name], moment - SESSION_FILES)
+        if place < len(named[name]) and named[name][place] <= moment + SESSION_FILES:
+            found.add(name)
+    return frozenset(found)
 
 
 def _authored(targets: Iterable[Target]) -> list[tuple[datetime, Target]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -56,8 +56,8 @@ class Index:
 def build_index(facts: RepositoryFacts) -> Index:
     """Index the facts; the result does not depend on the order in which they come."""
     pulls = sorted(facts.pulls, key=lambda pull: (pull.number, pull.id))
-    entries = [_entry(pull) for pull in pulls]
-    targets = _targets(pulls, facts.commits)
+    entries = [pull_entry(pull) for pull in pulls]
+    targets = targets_of(facts)
     by_head: dict[str, list[PullEntry]] = defaultdict(list)
     by_sha: dict[str, list[Target]] = defaultdict(list)
     by_run_key: dict[str, list[Target]] = defaultdict(list)
@@ -65,7 +65,7 @@ def build_index(facts: RepositoryFacts) -> Index:
     bodies: dict[str, list[PullEntry]] = defaultdict(list)
     by_prompt: dict[tuple[int, str], list[Target]] = defaultdict(list)
     of_person: dict[int, list[Target]] = defaultdict(list)
-    defaults = frozenset({facts.default_branch} if facts.default_branch else {"main", "master"})
+    defaults = default_branches(facts.default_branch)
     for commit, target in targets:
         by_sha[commit.sha].append(target)
         for key in commit.run_keys:
@@ -105,6 +105,11 @@ def build_index(facts: RepositoryFacts) -> Index:
     )
 
 
+def default_branches(name: str | None) -> frozenset[str]:
+    """The branches that are taken for the default one, whose name may be unknown."""
+    return frozenset({name} if name else {"main", "master"})
+
+
 def next_commits(timeline: Timeline, moment: datetime) -> Sequence[Target]:
     """The person's first commit at or after the moment: one target per pull request that holds it; empty if none."""
     first = bisect_left(timeline.times, moment)
@@ -114,19 +119,20 @@ def next_commits(timeline: Timeline, moment: datetime) -> Sequence[Target]:
     return timeline.targets[first:last]
 
 
-def _targets(pulls: Iterable[PullFact], outside: Iterable[CommitFact]) -> list[tuple[CommitFact, Target]]:
+def targets_of(facts: RepositoryFacts) -> list[tuple[CommitFact, Target]]:
     """Each commit with where it belongs, by author time.
 
     A commit outside is given to a pull request when it is its merge commit, or a copy of one of its commits that a
     rebase or cherry-pick made (same person and author date: both survive a rewrite).
     """
+    pulls = sorted(facts.pulls, key=lambda pull: (pull.number, pull.id))
     held = [(commit, Target(pull, commit)) for pull in pulls for commit in pull.commits]
     shas = {commit.sha for commit, _ in held}
     merged = {pull.merge_commit_sha: pull for pull in pulls if pull.merge_commit_sha}
     copies: dict[tuple[int | None, datetime], PullFact | None] = {
         (commit.person_id, commit.authored_at): target.pull for commit, target in held if commit.person_id is not None
     }
-    for commit in outside:
+    for commit in facts.commits:
         if commit.sha not in shas:
             owner = merged.get(commit.sha) or copies.get((commit.person_id, commit.authored_at))
             held.append((commit, Target(owner, commit)))
@@ -140,7 +146,8 @@ def _is_merge(target: Target) -> bool:
     return bool(pull and commit and pull.commits and commit.sha == pull.merge_commit_sha and commit not in pull.commits)
 
 
-def _entry(pull: PullFact) -> PullEntry:
+def pull_entry(pull: PullFact) -> PullEntry:
+    """A pull request as the branch rules see it."""
     commits = tuple(sorted(pull.commits, key=lambda commit: (commit.authored_at, commit.sha)))
     people = {commit.person_id for commit in commits} or {pull.person_id}
     first = commits[0].authored_at if commits else pull.created_at

@@ -41,6 +41,7 @@ NEIGHBOUR = timedelta(hours=4)
 PROMPT_TRAILER = timedelta(days=7)
 NEXT_COMMIT = timedelta(hours=2)
 NEXT_COMMIT_LATE = timedelta(hours=24)
+SESSION_FILES = timedelta(hours=24)  # how far a session's runs lend each other the files that they named
 
 _NO_FILES: frozenset[str] = frozenset()
 

@@ -34,7 +34,7 @@ __all__ = ["RULESET_V1", "link_runs", "sentence", "split"]
 
 _ANCHOR_RULES = EXPLICIT | {"S1", "B1", "B3"}
 _WEAK_RULES = frozenset(RULE_ORDER) - _ANCHOR_RULES - {"B2"}
-_NO_FILES: frozenset[str] = frozenset()
+_NO_FILES: Mapping[str, Sequence[datetime]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class _Case:
 
 @dataclass(slots=True)
 class _Session:
-    """What the runs of one session know of each other: all their files, and the linked ones by time."""
+    """What the runs of one session know of each other: when each file was named, and the linked ones by time."""
 
-    files: set[str] = field(default_factory=set)
+    files: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
     times: list[datetime] = field(default_factory=list)
     links: list[Sequence[Candidate]] = field(default_factory=list)
 
@@ -62,18 +62,24 @@ def link_runs(
     decisions: Sequence[ManualDecision],
     ruleset: Ruleset,
     now: datetime,
+    mates: Sequence[RunFact] = (),
 ) -> tuple[RunLinks, ...]:
     """Answer for every run which links it has and which bucket its money is in, by run id.
 
     The same facts in any order give the same answer. Decisions on pull requests of other repositories are ignored.
+    `mates` are other runs of the same sessions, which are not answered for: those within `SESSION_FILES` are enough,
+    as are the facts that the runs and their mates can reach (`store.facts.facts_around`).
     """
     index = build_index(facts)
     confirmed, rejected = _by_run(decisions, index, True), _by_run(decisions, index, False)
-    cases = [
-        _Case(run, confirmed.get(run.id, {}), rejected.get(run.id, {}), _own_proposals(run, index))
-        for run in sorted(runs, key=lambda run: run.id)
-    ]
-    sessions = _sessions(cases, ruleset)
+    cases, others = (
+        [
+            _Case(run, confirmed.get(run.id, {}), rejected.get(run.id, {}), _own_proposals(run, index))
+            for run in sorted(some, key=lambda run: run.id)
+        ]
+        for some in (runs, mates)
+    )
+    sessions = _sessions([*cases, *others], ruleset)
     return tuple(_answer(case, index, sessions, ruleset, now) for case in cases)
 
 
@@ -178,7 +184,8 @@ def _sessions(cases: Sequence[_Case], ruleset: Ruleset) -> Mapping[str, _Session
         if not case.run.session_id or not case.run.code or not case.run.has_repository:
             continue
         session = sessions[case.run.session_id]
-        session.files |= case.run.files
+        for name in case.run.files:
+            session.files[name].append(case.run.occurred_at)
         links = _winners(case, case.proposals, ruleset)
         if links and not case.confirmed and ruleset.confidence[links[0].rule] >= ruleset.threshold:
             session.times.append(case.run.occurred_at)

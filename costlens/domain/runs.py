@@ -31,16 +31,16 @@ class RunIds:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pid = 0
         self._last = 0
         self._count = 0
-        self._process = 0
+        self._draw()
+        os.register_at_fork(after_in_child=self._draw)  # a child is another process
+
+    def _draw(self) -> None:
+        self._process = secrets.randbits(12)
 
     def take(self, at_millis: int) -> int:
         with self._lock:
-            if self._pid != os.getpid():  # first use, or a child after a fork
-                self._pid = os.getpid()
-                self._process = secrets.randbits(12)
             if at_millis <= self._last:
                 self._count += 1
                 if self._count == 1 << 10:

@@ -111,8 +111,8 @@ def _session_ids(value: str) -> Iterator[str]:
 
 
 _REVERTS_COMMIT = re.compile(r"^This reverts commit ([0-9a-f]{7,40})\b", re.MULTILINE)
-_REVERTS_PULL = re.compile(r"^Reverts (?:([\w.-]+/[\w.-]+))?#(\d+)\b", re.MULTILINE)
-_REVERT_BRANCH = re.compile(r"^revert-(\d+)-.")
+_REVERTS_PULL = re.compile(r"^Reverts (?:([\w.-]+/[\w.-]+))?#(\d{1,9})\b", re.MULTILINE)
+_REVERT_BRANCH = re.compile(r"^revert-(\d{1,9})-.")
 
 
 def revert_targets(title: str, body: str | None = None, head_ref: str | None = None) -> tuple[RevertTarget, ...]:

@@ -151,7 +151,7 @@ class _Batch:
             self.keys |= find_keys(tx, organization, told)
 
     def _one(self, item: PreparedRun) -> Result:
-        if any(key in self.keys for key in item.keys):
+        if not self.keys.keys().isdisjoint(item.keys):
             return self._again(item)
         row = self._place(item)
         self.rows[row["id"]] = row

@@ -71,7 +71,7 @@ def ask_for_reset(
         throttle.count(store, {account: RESETS_PER_ACCOUNT, subject("resets", address): RESETS_PER_ADDRESS}, at)
     except RateLimited:
         return  # the e-mails that went out are enough
-    if not queue.run_soon("workers.people.send_reset", known, job_id=account.replace(":", "-"), seconds=60):
+    if not queue.begin("workers.people.send_reset", known, job_id=account.replace(":", "-"), seconds=60):
         raise Unavailable("E-mails cannot be sent at the moment; try again later", retry_after=60)
 
 

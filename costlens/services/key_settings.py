@@ -13,7 +13,7 @@ from costlens.services.acting import acting, checked_name, note
 from costlens.services.keys import PURPOSES, forget_trusted, key_hash, new_key
 from costlens.store import keys as key_store
 from costlens.store.engine import Store, Tx
-from costlens.store.facts import repositories_of
+from costlens.store.identity import repositories_of
 from costlens.store.teams import get_team
 
 LIVES = {"": None, "30": timedelta(days=30), "90": timedelta(days=90), "365": timedelta(days=365)}

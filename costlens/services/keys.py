@@ -2,7 +2,7 @@
 
 A checked key is trusted for a second without asking the database again. Whoever changes keys raises the number that the
 processes of this machine share (`Store.access`), and trust that began under another number is worth nothing: a
-revocation holds at once in all of them, and on other machines within the second (docs/decisions/0009).
+revocation holds at once in all of them, and on other machines within the second (docs/decisions/0010).
 """
 
 from __future__ import annotations

@@ -1,24 +1,27 @@
-"""Links in: asks the pure linker for a repository's links and writes only what differs."""
+"""Linking passes: which runs are looked at, group by group, and what a pass leaves for the next one."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from costlens.domain.errors import NotFound
-from costlens.domain.linking import RULESET_V1, link_runs, split
-from costlens.domain.links import Link, LinkState, ManualDecision, RepositoryFacts, Ruleset, RunFact, RunLinks
-from costlens.store import facts as fact_store
+from costlens.domain.link_marks import Mark, MarkKind
+from costlens.domain.linking import RULESET_V1
+from costlens.domain.links import ManualDecision, Ruleset
+from costlens.services.link_group import Linker, link_group
+from costlens.store import link_marks, link_work
 from costlens.store import links as link_store
 from costlens.store.engine import Store, Tx
-from costlens.store.organizations import add_audit, get_organization
-from costlens.store.rollups import Change
+from costlens.store.homeless import decided_here, names_here
+from costlens.store.link_work import Place
+from costlens.store.organizations import add_audit
 from costlens.store.runs import get_runs
 
-WRITE_CHUNK = 500  # runs a write transaction: short enough that ingest never waits long
+# What bounds a pass: the runs of a group, and the time they span, for which their people's commits are read.
+GROUP = 1_000
+GROUP_SPAN = timedelta(days=30)
 UNSEEN_AFTER = timedelta(seconds=20)  # how long the queue may take before the sweeper steps in
 
 
@@ -44,174 +47,107 @@ def link_repository(
 ) -> Pass:
     """Links the runs of a repository (0: runs that name none) and writes the differences.
 
-    Looks at every run when GitHub's facts changed or `full` is set, else at runs not seen yet and their sessions.
-    The same input writes nothing. `progress` is told (runs done, runs in all).
+    Looks at runs not seen yet, at those that marks point at or that have been pending for too long, and at what
+    these matter to; at every run when `full` is set or facts changed too much for marks. The result is the same. The
+    same input writes nothing. `progress` is told (runs done, runs in all, as far as known).
     """
-    at = now or datetime.now(UTC)
+    linker = Linker(store, organization_id, repository_id, ruleset, now or datetime.now(UTC))
     with store.read() as tx:
-        version, linked_version = fact_store.facts_versions(tx, organization_id, repository_id)
-        everything = full or version != linked_version
-        rows, elsewhere = fact_store.runs_to_link(tx, organization_id, repository_id, only_waiting=not everything)
-        facts = (
-            fact_store.repository_facts(tx, organization_id, repository_id)
-            if repository_id and rows
-            else RepositoryFacts(default_branch="", pulls=(), commits=())
-        )
-        decisions = link_store.decisions(tx, organization_id)
-    started = time.perf_counter()
-    seen = [fact_store.run_fact(dict(row._mapping)) for row in rows]
-    answers = link_runs(seen, facts, decisions, ruleset, at)
-    seconds = time.perf_counter() - started
-    looked_at = _LookedAt({run.id: run for run in seen}, _by_run(decisions))
-    changed = 0
-    for start in range(0, len(answers), WRITE_CHUNK):
-        chunk = answers[start : start + WRITE_CHUNK]
-        changed += _write(store, organization_id, repository_id, chunk, looked_at, ruleset, at)
+        version = link_work.versions(tx, organization_id, repository_id)
+        mark_ids, marks = link_marks.read_marks(tx, organization_id, repository_id)
+        everything = full or version.facts != version.linked
+        total = link_work.count_runs(tx, organization_id, repository_id) if everything and progress else 0
+        touched = _touched(tx, linker, marks, everything)
+    runs, changed, seconds, elsewhere = 0, 0, 0.0, set[int]()
+    for places, alone in _groups(linker, everything, touched):
+        done = link_group(linker, [number for _, number in places], with_mates=not alone)
+        runs, changed, seconds = runs + done.runs, changed + done.changed, seconds + done.link_seconds
+        elsewhere |= done.elsewhere
         if progress:
-            progress(start + len(chunk), len(answers))
-    if version != linked_version:
+            progress(runs, max(runs, total))
+    if mark_ids or version.facts != version.linked:
         with store.write() as tx:
-            fact_store.set_linked_version(tx, organization_id, repository_id, version)
-    return Pass(len(answers), changed, seconds, elsewhere)
+            link_marks.drop_marks(tx, organization_id, mark_ids)
+            link_work.set_linked_version(tx, organization_id, repository_id, version.facts)
+    return Pass(runs, changed, seconds, frozenset(elsewhere))
 
 
-@dataclass(frozen=True, slots=True)
-class _LookedAt:
-    """What the answers of a pass were made from; whatever changed meanwhile waits for the next pass."""
-
-    runs: Mapping[int, RunFact]
-    decisions: Mapping[int, Sequence[ManualDecision]]
-
-
-def _by_run(decisions: Sequence[ManualDecision]) -> dict[int, list[ManualDecision]]:
-    found: dict[int, list[ManualDecision]] = {}
-    for decision in decisions:
-        found.setdefault(decision.run_id, []).append(decision)
-    return found
+def _touched(tx: Tx, linker: Linker, marks: Sequence[Mark], everything: bool) -> list[Place]:
+    """Runs that marks point at, and those that cannot stay pending; of everything, only what it does not hold."""
+    if everything:
+        marks = [mark for mark in marks if mark.kind == MarkKind.RUN]
+    marked = link_marks.marked_runs(tx, linker.organization_id, linker.repository_id, marks) if marks else []
+    if everything:
+        return marked
+    before = linker.at - timedelta(days=linker.ruleset.pending_days)
+    return sorted({*marked, *link_work.overdue_runs(tx, linker.organization_id, linker.repository_id, before)})
 
 
-def _write(
-    store: Store,
-    organization_id: int,
-    repository_id: int,
-    answers: Sequence[RunLinks],
-    looked_at: _LookedAt,
-    ruleset: Ruleset,
-    at: datetime,
-) -> int:
-    """Writes what differs from the stored links of these runs; answers how many runs changed."""
-    ids = [answer.run_id for answer in answers]
-    with store.read() as tx:
-        if not _differences(tx, organization_id, answers, ids):
-            return 0
-    with store.write() as tx:
-        organization = get_organization(tx, organization_id)
-        if organization is None:
-            raise NotFound("The organization is gone")
-        change = Change(organization_id, organization.timezone)
-        states: list[dict[str, Any]] = []
-        fresh: list[dict[str, Any]] = []
-        ended: list[int] = []
-        seen: list[int] = []
-        differences = _differences(tx, organization_id, answers, ids, lock=True)
-        # After the lock: a decision stored before it counts, one stored after it marks the run as not seen.
-        decided = _by_run(link_store.decisions(tx, organization_id, ids))
-        for answer, run, stored in differences:
-            if (
-                (run["repository_id"] or repository_id) != repository_id
-                or fact_store.run_fact(run) != looked_at.runs[answer.run_id]
-                or decided.get(answer.run_id, []) != looked_at.decisions.get(answer.run_id, [])
-            ):
-                continue  # whoever changed it put it before the linker again
-            if _same(answer, run, stored):
-                seen.append(answer.run_id)
-                continue
-            links = _link_rows(organization_id, repository_id, answer, run, ruleset, at)
-            change.add_ledger(run, stored, -1)
-            counted = sum(link["cost_nanos"] for link in links)
-            run |= {"link_state": str(answer.state), "unlinked_reason": str(answer.reason) if answer.reason else None}
-            change.add_ledger(run, links)
-            states.append(
-                {
-                    "organization": organization_id,
-                    "run_id": answer.run_id,
-                    "new_link_state": run["link_state"],
-                    "new_unlinked_reason": run["unlinked_reason"],
-                    "new_counted_nanos": counted,
-                    "new_linked_at": at,
-                }
-            )
-            ended += [link["id"] for link in stored]
-            fresh += links
-        link_store.close_links(tx, organization_id, ended, at, "superseded")
-        link_store.add_links(tx, fresh)
-        link_store.set_link_state(tx, states)
-        link_store.mark_linked(tx, organization_id, seen, at)
-        change.write(tx)
-    return len(states)
+def _groups(linker: Linker, everything: bool, touched: Sequence[Place]) -> Iterator[tuple[list[Place], bool]]:
+    """The runs to look at in groups, and whether a group's sessions are looked at anyway."""
+    if everything:
+        for page in _seen_pages(linker):
+            yield from ((group, True) for group in _cut(page))
+        for page in _named_pages(linker):
+            yield from ((group, True) for group in _cut(page))
+    yield from ((group, False) for group in _cut(touched))
+    for page in _waiting_pages(linker):
+        yield from ((group, False) for group in _cut(sorted(page)))
 
 
-def _differences(
-    tx: Tx, organization_id: int, answers: Sequence[RunLinks], ids: Sequence[int], *, lock: bool = False
-) -> list[tuple[RunLinks, dict[str, Any], list[dict[str, Any]]]]:
-    """The answers that differ from what is stored, or whose run the linker had not seen, with run and links."""
-    runs = get_runs(tx, organization_id, ids, lock=lock)
-    stored = link_store.current_links(tx, organization_id, ids)
-    found = []
-    for answer in answers:
-        run = runs.get(answer.run_id)  # None: deleted meanwhile
-        if run is None:
-            continue
-        links = stored.get(answer.run_id, [])
-        if run["linked_at"] is None or not _same(answer, run, links):
-            found.append((answer, run, links))
-    return found
+def _cut(places: Iterable[Place]) -> Iterator[list[Place]]:
+    """Groups of not too many runs within not too long a time, of runs in order of time."""
+    group: list[Place] = []
+    for place in places:
+        if group and (len(group) == GROUP or place[0] - group[0][0] > GROUP_SPAN):
+            yield group
+            group = []
+        group.append(place)
+    if group:
+        yield group
 
 
-def _same(answer: RunLinks, run: Mapping[str, Any], stored: Sequence[Mapping[str, Any]]) -> bool:
-    if run["link_state"] != answer.state or run["unlinked_reason"] != answer.reason:
-        return False
-    return [_content(link) for link in answer.links] == [
-        (row["pull_request_id"], row["commit_sha"], row["rule"], row["confidence"], row["state"], row["evidence"])
-        for row in stored
-    ]
+def _seen_pages(linker: Linker) -> Iterator[list[Place]]:
+    """Every run that has been looked at before."""
+    after: datetime | None = None
+    while True:
+        with linker.store.read() as tx:
+            page = link_work.seen_runs(tx, linker.organization_id, linker.repository_id, after, GROUP)
+        if not page:
+            return
+        yield page
+        after = page[-1][0]
 
 
-def _content(link: Link) -> tuple[Any, ...]:
-    return (
-        link.pull_request_id, link.commit_sha, link.rule, link.confidence, str(link.state), dict(link.evidence)
-    )  # fmt: skip
+def _waiting_pages(linker: Linker) -> Iterator[list[Place]]:
+    """Runs that have not been looked at, by id; those that are skipped now wait for the next pass."""
+    after = 0
+    while True:
+        with linker.store.read() as tx:
+            page = link_work.waiting_runs(tx, linker.organization_id, linker.repository_id, after, GROUP)
+        yield page
+        if len(page) < GROUP:
+            return
+        after = page[-1][1]
 
 
-def _link_rows(
-    organization_id: int,
-    repository_id: int,
-    answer: RunLinks,
-    run: Mapping[str, Any],
-    ruleset: Ruleset,
-    at: datetime,
-) -> list[dict[str, Any]]:
-    counted = [link for link in answer.links if link.state == LinkState.COUNTED]
-    shares = iter(split(run["cost_nanos"] or 0, len(counted)) if counted else ())
-    return [
-        {
-            "organization_id": organization_id,
-            "run_id": answer.run_id,
-            "repository_id": repository_id,
-            "pull_request_id": link.pull_request_id,
-            "commit_sha": link.commit_sha,
-            "rule": link.rule,
-            "confidence": link.confidence,
-            "state": str(link.state),
-            "cost_nanos": next(shares) if link.state == LinkState.COUNTED else 0,
-            "ruleset": ruleset.version,
-            "evidence": dict(link.evidence),
-            "valid_from": at,
-            "valid_to": None,
-            "closed_reason": None,
-        }
-        for link in answer.links
-    ]
+def _named_pages(linker: Linker) -> Iterator[list[Place]]:
+    """Runs of no repository that this one's trailers name, or that a person has put here."""
+    if not linker.repository_id:
+        return
+    organization_id, repository_id = linker.organization_id, linker.repository_id
+    with linker.store.read() as tx:
+        yield link_marks.marked_runs(tx, organization_id, 0, decided_here(tx, organization_id, repository_id))
+    for kind in (MarkKind.KEY, MarkKind.SESSION):
+        after = ""
+        while True:
+            with linker.store.read() as tx:
+                names = names_here(tx, organization_id, repository_id, kind, after, GROUP)
+                page = link_marks.marked_runs(tx, organization_id, 0, names)
+            yield page
+            if len(names) < GROUP:
+                break
+            after = names[-1].value
 
 
 def decide_links(
@@ -244,18 +180,18 @@ def decide_links(
                 details={"pullRequestId": pull_request_id},
             )
         link_store.mark_unseen(tx, organization_id, run_id)
-    link_repository(store, organization_id, repository_id, now=at)
+    link_group(Linker(store, organization_id, repository_id, RULESET_V1, at), [run_id])
 
 
 def waiting(store: Store, *, now: datetime | None = None) -> list[tuple[int, int]]:
     """(organization, repository) that the queue has missed: a lost job, a killed worker, a queue that was away."""
     at = now or datetime.now(UTC)
     with store.read() as tx:
-        return fact_store.waiting_repositories(tx, at - UNSEEN_AFTER)
+        return link_work.waiting_repositories(tx, at - UNSEEN_AFTER)
 
 
 def overdue(store: Store, *, now: datetime | None = None, ruleset: Ruleset = RULESET_V1) -> list[tuple[int, int]]:
     """(organization, repository) with runs that have been pending for longer than the ruleset allows."""
     at = now or datetime.now(UTC)
     with store.read() as tx:
-        return fact_store.overdue_repositories(tx, at - timedelta(days=ruleset.pending_days))
+        return link_work.overdue_repositories(tx, at - timedelta(days=ruleset.pending_days))

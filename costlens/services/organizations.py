@@ -84,6 +84,15 @@ def ensure_user(tx: Tx, email: str, now: datetime) -> int:
     return user.id if user else org_store.create_user(tx, email, now)
 
 
+def account(store: Store, user_id: int) -> User:
+    """An account by id. Raises NotFound."""
+    with store.read() as tx:
+        user = org_store.get_user(tx, user_id)
+    if user is None:
+        raise NotFound("The account is gone")
+    return user
+
+
 def set_organization(store: Store, name: str, changes: dict[str, Any], *, now: datetime | None = None) -> Organization:
     """Changes hourly_cost_cents, timezone or plan. Raises NotFound, InvalidInput.
 

@@ -11,6 +11,7 @@ from costlens.domain.errors import InvalidInput, NotFound
 from costlens.services.selected_runs import selected
 from costlens.store import links as link_store
 from costlens.store.engine import Store, Tx
+from costlens.store.link_marks import mark_mates
 from costlens.store.organizations import add_audit, get_organization
 from costlens.store.run_changes import Moved, Selection, count_selected
 from costlens.store.runs import get_runs
@@ -77,6 +78,8 @@ def _mark(tx: Tx, organization_id: int, ids: Sequence[int], code: bool, at: date
     }
     for run in runs:
         moved.move(run, values, links.get(run["id"], ()), ())
+    if not code:
+        mark_mates(tx, organization_id, [run["id"] for run in runs])  # they lose what it told the linker
     link_store.close_links(
         tx, organization_id, [link["id"] for run in runs for link in links.get(run["id"], ())], at, CLOSED
     )

@@ -13,7 +13,8 @@ from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Recor
 from costlens.domain.links import Outcome
 from costlens.domain.names import Identity
 from costlens.domain.reverts import PullState, reverted
-from costlens.domain.trailers import Trailers, ai_signal, body_trailers, commit_trailers
+from costlens.domain.trailers import Trailers, ai_signal, body_trailers, commit_trailers, revert_targets
+from costlens.services.fact_watch import mark_changes, watch
 from costlens.store import github as github_store
 from costlens.store.engine import Store, Tx
 from costlens.store.identity import person_ids, repository_ids
@@ -67,14 +68,6 @@ def import_records(
 
 
 def _store_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime) -> Imported:
-    saved = _save_page(tx, organization_id, page, at)
-    # With the page itself: an import that is cut off must not leave facts that the linker never looks at.
-    for repository_id in sorted(saved.changed):
-        github_store.bump_facts(tx, organization_id, repository_id, at)
-    return saved
-
-
-def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime) -> Imported:
     done = Imported()
     people = [record for record in page if isinstance(record, PersonRecord)]
     persons = person_ids(tx, organization_id, [record.identities for record in people], at)
@@ -95,7 +88,8 @@ def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetim
     for name in names:
         mine = [record for record in page if not isinstance(record, PersonRecord) and _repository_of(record) == name]
         done.repositories.add(ids[name])
-        if _save_repository(tx, organization_id, ids[name], mine, at) or name in renamed:
+        # With the page itself: an import that is cut off must not leave facts that the linker never looks at.
+        if _save_and_mark(tx, organization_id, ids[name], mine, at, renamed=name in renamed):
             done.changed.add(ids[name])
     done.pulls += sum(isinstance(record, PullRecord) for record in page)
     done.commits += sum(
@@ -106,6 +100,24 @@ def _save_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetim
 
 def _repository_of(record: RepositoryRecord | CommitRecord | PullRecord) -> str:
     return record.name if isinstance(record, RepositoryRecord) else record.repository
+
+
+def _save_and_mark(
+    tx: Tx,
+    organization_id: int,
+    repository_id: int,
+    records: Sequence[RepositoryRecord | CommitRecord | PullRecord],
+    at: datetime,
+    *,
+    renamed: bool,
+) -> bool:
+    """Stores facts, and marks the runs whose links they may change; answers whether anything changed."""
+    before = watch(tx, organization_id, repository_id, records)
+    if not _save_repository(tx, organization_id, repository_id, records, at) and not renamed:
+        return False
+    mark_changes(tx, organization_id, repository_id, before)
+    github_store.set_imported(tx, organization_id, repository_id, at)
+    return True
 
 
 def _save_repository(
@@ -230,8 +242,13 @@ def _state(merged_at: datetime | None, closed_at: datetime | None) -> Outcome:
 def _mentions(commits: Sequence[CommitRecord], pulls: Sequence[PullRecord]) -> Iterator[tuple[str, str, str]]:
     for commit in commits:
         yield from _named(commit_trailers(commit.message), commit.sha)
+        yield from (("branch", branch, commit.sha) for branch in commit.branches)
+        if any(target.sha for target in revert_targets(commit.message)):
+            yield "revert", "", commit.sha
     for pull in pulls:
         yield from _named(body_trailers(pull.body), f"#{pull.number}")
+        if revert_targets(pull.title, pull.body, pull.head_ref):
+            yield "revert", "", f"#{pull.number}"
 
 
 def _named(trailers: Trailers, source: str) -> Iterator[tuple[str, str, str]]:
@@ -243,18 +260,26 @@ def _named(trailers: Trailers, source: str) -> Iterator[tuple[str, str, str]]:
 def _settle_outcomes(tx: Tx, organization_id: int, repository_id: int) -> None:
     """Merged, open, abandoned or reverted, by all that the repository tells now."""
     name = github_store.repository_name(tx, organization_id, repository_id)
-    rows = github_store.closed_pulls(tx, organization_id, repository_id)
-    commits = github_store.revert_messages(tx, organization_id, repository_id)
+    commits, pulls = github_store.reverts(tx, organization_id, repository_id)
+    rows = {row.id: row for row in pulls}
+    targets = [
+        *(target for row in rows.values() for target in revert_targets(row.title, row.body, row.head_ref)),
+        *(target for commit in commits for target in revert_targets(commit.message)),
+    ]
+    numbers = {target.number for target in targets if target.number is not None}
+    shas = {target.sha for target in targets if target.sha is not None}
+    reached = github_store.pulls_of_targets(tx, organization_id, repository_id, numbers, shas)
+    rows |= {row.id: row for row in reached}
     undone = reverted(
         [
             PullState(row.number, row.title, row.body or "", row.head_ref or "", row.merge_commit_sha, row.merged_at)
-            for row in rows
+            for row in sorted(rows.values(), key=lambda row: (row.merged_at is not None, row.merged_at, row.number))
         ],
         [(row.sha, row.message, row.committed_at) for row in commits],
         repository=name.lower(),
     )
     changes = []
-    for row in rows:
+    for row in rows.values():
         at = undone.get(row.number)
         outcome = Outcome.REVERTED if at else _state(row.merged_at, row.closed_at)
         if (str(outcome), at) != (row.outcome, row.reverted_at):

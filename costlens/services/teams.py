@@ -15,7 +15,7 @@ from costlens.services.keys import forget_trusted
 from costlens.store import organizations as org_store
 from costlens.store import teams as team_store
 from costlens.store.engine import Store, Tx
-from costlens.store.facts import repositories_of
+from costlens.store.identity import repositories_of
 from costlens.store.members import list_members
 
 

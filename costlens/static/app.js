@@ -9,12 +9,16 @@ applyTheme();
 root.classList.add("js");
 
 document.addEventListener("DOMContentLoaded", () => {
+  // A filter holds as soon as it is chosen; dates wait for their button.
   for (const form of document.querySelectorAll("form[data-auto-submit]")) {
-    form.addEventListener("change", () => form.requestSubmit());
+    form.addEventListener("change", ({ target }) => {
+      if (target.value !== "dates" && !target.closest("[data-no-submit]")) form.requestSubmit();
+    });
   }
 
   const copy = async (button, text) => {
-    await navigator.clipboard.writeText(text);
+    if (navigator.clipboard) await navigator.clipboard.writeText(text);
+    else copyTheOldWay(text);
     const label = button.querySelector("span") || button;
     const before = label.textContent;
     label.textContent = "Copied";
@@ -27,11 +31,23 @@ document.addEventListener("DOMContentLoaded", () => {
     button.addEventListener("click", () => copy(button, location.href));
   }
 
+  const search = document.querySelector("input[type=search]");
+  const keys = document.getElementById("keys");
+  const showKeys = () => {
+    keys.querySelector("[data-if-search]").hidden = !search;
+    keys.showModal();
+  };
+  document.querySelector("[data-keys]")?.addEventListener("click", showKeys);
   document.addEventListener("keydown", (event) => {
-    const search = document.querySelector("input[type=search]");
-    if (event.key !== "/" || !search || event.target.closest("input, select, textarea")) return;
-    event.preventDefault();
-    search.focus();
+    if (event.target.closest("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/" && search) {
+      event.preventDefault();
+      search.focus();
+    }
+    if (event.key === "?" && keys && !keys.open) showKeys();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") document.querySelector("details.org[open]")?.removeAttribute("open");
   });
 
   const charts = [...document.querySelectorAll("canvas[data-chart]")].map(spendChart);
@@ -48,6 +64,17 @@ document.addEventListener("DOMContentLoaded", () => {
     recolour();
   });
 });
+
+// A page that came by plain http from another machine has no clipboard of its own.
+function copyTheOldWay(text) {
+  const field = document.createElement("textarea");
+  field.className = "sr";
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
 
 const dollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
 const wholeDollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });

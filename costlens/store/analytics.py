@@ -223,6 +223,18 @@ def providers(tx: Tx, organization_id: int) -> list[str]:
     )
 
 
+def names_in(tx: Tx, organization_id: int, dimension: str, first: date, last: date) -> list[str]:
+    """The values of one of DIMENSIONS that runs of these days have, both included; '' for runs that name none."""
+    r = t.rollup_dimension.c
+    query = (
+        select(r.value)
+        .where(r.organization_id == organization_id, r.dimension == dimension, r.day >= first, r.day <= last)
+        .distinct()
+        .order_by(r.value)
+    )
+    return list(tx.scalars(query))
+
+
 def linked_cost(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> tuple[int, int]:
     """(counted cost, code cost) of a period of whole local days, for the coverage beside analytics."""
     if where == Where():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
@@ -10,6 +11,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
+from costlens.store.types import one_of
 from costlens.store.upsert import keep_first
 
 Values = dict[str, Any]
@@ -107,13 +109,15 @@ def save_pulls(
 ) -> bool:
     """Stores pull requests and which commits they hold (`shas` by number); answers whether anything changed.
 
-    `outcome` is given for new ones only: afterwards reverts decide it, see `set_outcomes`.
+    `outcome` is what their own state says; which of them were reverted is decided afterwards, see `set_outcomes`.
     """
     by_number = {row["number"]: row for row in rows}
     stored = _stored(tx, t.pull_requests, t.pull_requests.c.number, repository_id, list(by_number))
     changed = False
     for number, old in stored.items():
-        new = {name: value for name, value in by_number[number].items() if name != "outcome"}
+        told = by_number[number]
+        # What was reverted stays so until the reverts are looked at again.
+        new = told if old.outcome != "reverted" else told | {"outcome": old.outcome}
         kept = ("body", "head_ref", "head_sha", "base_ref", "person_id", "first_commit_at", "additions", "deletions",
                 "changed_files", "merge_commit_sha", "ai_signal")  # fmt: skip
         differing = {
@@ -174,41 +178,85 @@ def save_mentions(tx: Tx, organization_id: int, repository_id: int, rows: Sequen
     )
 
 
-def bump_facts(tx: Tx, organization_id: int, repository_id: int, now: Any) -> None:
-    """Says that facts changed, so that the linker looks at every run of the repository again."""
+def is_linked(tx: Tx, organization_id: int, repository_id: int) -> bool:
+    """Whether links were made from facts of the repository, and no pass over all its runs is due."""
+    repository = t.repositories.c
+    row = tx.execute(
+        select(repository.imported_at, repository.facts_version, repository.linked_version).where(
+            repository.organization_id == organization_id, repository.id == repository_id
+        )
+    ).one()
+    return row.imported_at is not None and row.facts_version == row.linked_version
+
+
+def set_imported(tx: Tx, organization_id: int, repository_id: int, now: datetime) -> None:
+    """Notes when facts of the repository last changed."""
+    repository = t.repositories.c
     tx.execute(
         update(t.repositories)
-        .where(t.repositories.c.organization_id == organization_id, t.repositories.c.id == repository_id)
-        .values(facts_version=t.repositories.c.facts_version + 1, imported_at=now)
+        .where(repository.organization_id == organization_id, repository.id == repository_id)
+        .values(imported_at=now)
     )
 
 
-def closed_pulls(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Any]:
-    """What reverts are found in: closed pull requests, oldest first."""
-    pull = t.pull_requests.c
-    return tx.execute(
-        select(
-            pull.id, pull.number, pull.title, pull.body, pull.head_ref, pull.merge_commit_sha, pull.merged_at,
-            pull.closed_at, pull.outcome, pull.reverted_at,
+_PULL_STATE = [
+    t.pull_requests.c[name]
+    for name in (
+        "id",
+        "number",
+        "title",
+        "body",
+        "head_ref",
+        "merge_commit_sha",
+        "merged_at",
+        "closed_at",
+        "outcome",
+        "reverted_at",
+    )
+]
+
+
+def reverts(tx: Tx, organization_id: int, repository_id: int) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Commits outside pull requests that may be reverts, by time; pull requests that may be, or that were reverted."""
+    commit, pull, mention = t.commits.c, t.pull_requests.c, t.mentions.c
+    sources = tx.scalars(
+        select(mention.source).where(
+            mention.organization_id == organization_id,
+            mention.repository_id == repository_id,
+            mention.kind == "revert",
         )
-        .where(pull.organization_id == organization_id, pull.repository_id == repository_id)
-        .order_by(pull.merged_at.nulls_first(), pull.number)
-    ).all()  # fmt: skip
-
-
-def revert_messages(tx: Tx, organization_id: int, repository_id: int) -> Sequence[Any]:
-    """Commits outside pull requests whose message speaks of a revert."""
-    commit = t.commits.c
-    return tx.execute(
+    ).all()
+    numbers = [int(source[1:]) for source in sources if source[0] == "#"]
+    commits = tx.execute(
         select(commit.sha, commit.message, commit.committed_at)
         .where(
             commit.organization_id == organization_id,
             commit.repository_id == repository_id,
-            commit.message.contains("This reverts commit"),
-            commit.id.not_in(select(t.pull_request_commits.c.commit_id)),
+            one_of(commit.sha, (source for source in sources if source[0] != "#")),
+            ~select(t.pull_request_commits).where(t.pull_request_commits.c.commit_id == commit.id).exists(),
         )
         .order_by(commit.committed_at)
     ).all()
+    mine = (pull.organization_id == organization_id, pull.repository_id == repository_id)
+    pulls = [
+        *tx.execute(select(*_PULL_STATE).where(*mine, one_of(pull.number, numbers))),
+        *tx.execute(select(*_PULL_STATE).where(*mine, pull.reverted_at.is_not(None))),
+    ]
+    return commits, pulls
+
+
+def pulls_of_targets(
+    tx: Tx, organization_id: int, repository_id: int, numbers: Iterable[int], shas: Iterable[str]
+) -> Sequence[Row[Any]]:
+    """Pull requests by number, or by the first letters of the commit that merged them."""
+    pull = t.pull_requests.c
+    mine = (pull.organization_id == organization_id, pull.repository_id == repository_id)
+    found = [*tx.execute(select(*_PULL_STATE).where(*mine, one_of(pull.number, numbers)))]
+    for sha in sorted(set(shas)):
+        # As a range, which an index has: every continuation of the letters is below them with a `g`, which is no hex.
+        between = pull.merge_commit_sha.between(sha, f"{sha}g")
+        found += tx.execute(select(*_PULL_STATE).where(*mine, between))
+    return found
 
 
 def set_outcomes(tx: Tx, organization_id: int, rows: Sequence[Values]) -> None:

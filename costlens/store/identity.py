@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 
+from costlens.domain.link_marks import Mark, MarkKind
 from costlens.domain.names import IDENTITY_KINDS, Identity
 from costlens.store import tables as t
 from costlens.store.engine import Tx
+from costlens.store.link_marks import add_marks, mark_all
 from costlens.store.lookups import look_up
 from costlens.store.rollups import move_sums
 from costlens.store.types import among
@@ -41,6 +43,15 @@ def find_repositories(tx: Tx, organization_id: int, names: Iterable[str], *, loc
     """
     query = _repositories_locked if lock else _repositories
     return dict(look_up(tx, query, organization=organization_id, names=[name.lower() for name in names]))
+
+
+def repositories_of(tx: Tx, organization_id: int) -> Sequence[Row[Any]]:
+    """All repositories of an organization by name."""
+    return tx.execute(
+        select(t.repositories)
+        .where(t.repositories.c.organization_id == organization_id)
+        .order_by(t.repositories.c.name)
+    ).all()
 
 
 def person_ids(
@@ -83,6 +94,7 @@ def _known(tx: Tx, organization_id: int, identities: set[Identity]) -> dict[Iden
 
 def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
     """Gives everything of one person to another, in every table that names people; rollups keep their sums."""
+    copied = _copies(tx, organization_id, keep, drop)
     for table in (t.identities, t.members, t.pull_requests, t.commits, t.runs):
         tx.execute(
             update(table)
@@ -101,12 +113,42 @@ def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
         name, bot = both[keep].name or both[drop].name, both[keep].bot or both[drop].bot
         tx.execute(update(t.people).where(person.id == keep).values(name=name, bot=bot))
     tx.execute(t.people.delete().where(person.organization_id == organization_id, person.id == drop))
-    # The dropped person's runs and commits now link differently.
-    tx.execute(
-        update(t.repositories)
-        .where(t.repositories.c.organization_id == organization_id)
-        .values(facts_version=t.repositories.c.facts_version + 1)
+    _mark_person(tx, organization_id, keep, copied)
+
+
+def _copies(tx: Tx, organization_id: int, keep: int, drop: int) -> set[int]:
+    """Repositories where a commit of one looks like a copy of a commit of the other, once they are one person."""
+    first, second = t.commits, t.commits.alias()
+    return set(
+        tx.scalars(
+            select(first.c.repository_id)
+            .distinct()
+            .join(
+                second,
+                (second.c.repository_id == first.c.repository_id) & (second.c.authored_at == first.c.authored_at),
+            )
+            .where(first.c.organization_id == organization_id, first.c.person_id == drop, second.c.person_id == keep)
+        )
     )
+
+
+def _mark_person(tx: Tx, organization_id: int, person_id: int, everything: set[int]) -> None:
+    """Puts a person's runs before the linker again, and every run of the repositories where copies came to light."""
+    run, repository = t.runs.c, t.repositories.c
+    seen = select(run.id).where(
+        run.organization_id == organization_id,
+        run.repository_id == repository.id,
+        run.person_id == person_id,
+        run.linked_at.is_not(None),
+    )
+    query = select(repository.id).where(
+        repository.organization_id == organization_id, repository.imported_at.is_not(None), seen.exists()
+    )
+    for repository_id in sorted({*tx.scalars(query)} | everything):
+        if repository_id in everything:
+            mark_all(tx, organization_id, repository_id)
+        else:
+            add_marks(tx, organization_id, repository_id, [Mark(MarkKind.PERSON, str(person_id))])
 
 
 def person_teams(tx: Tx, organization_id: int, people: Iterable[int]) -> dict[int, int]:

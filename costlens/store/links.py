@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,8 @@ from costlens.domain.linking import split
 from costlens.domain.links import ManualDecision
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.identity import CHUNK
+from costlens.store.plans import checked
+from costlens.store.types import one_of
 from costlens.store.upsert import put
 
 LinkRow = Mapping[str, Any]
@@ -21,18 +22,17 @@ LinkRow = Mapping[str, Any]
 def current_links(tx: Tx, organization_id: int, run_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
     """The links that hold now, by run, in the order they were made."""
     found: dict[int, list[dict[str, Any]]] = {}
-    for start in range(0, len(run_ids), CHUNK):
-        rows = tx.execute(
-            select(t.links)
-            .where(
-                t.links.c.organization_id == organization_id,
-                t.links.c.run_id.in_(run_ids[start : start + CHUNK]),
-                t.links.c.valid_to.is_(None),
-            )
-            .order_by(t.links.c.id)
+    rows = tx.execute(
+        select(t.links)
+        .where(
+            t.links.c.organization_id == organization_id,
+            one_of(t.links.c.run_id, run_ids),
+            t.links.c.valid_to.is_(None),
         )
-        for row in rows:
-            found.setdefault(row.run_id, []).append(dict(row._mapping))
+        .order_by(t.links.c.id)
+    )
+    for row in rows:
+        found.setdefault(row.run_id, []).append(dict(row._mapping))
     return found
 
 
@@ -53,10 +53,10 @@ def share_anew(tx: Tx, organization_id: int, links: Sequence[LinkRow], cost_nano
 
 def close_links(tx: Tx, organization_id: int, link_ids: Sequence[int], now: datetime, reason: str) -> None:
     """Ends links that no longer hold, with the reason; they stay as history."""
-    for start in range(0, len(link_ids), CHUNK):
+    if link_ids:
         tx.execute(
             update(t.links)
-            .where(t.links.c.organization_id == organization_id, t.links.c.id.in_(link_ids[start : start + CHUNK]))
+            .where(checked(t.links.c.organization_id, organization_id), one_of(t.links.c.id, link_ids))
             .values(valid_to=now, closed_reason=reason)
         )
 
@@ -84,11 +84,11 @@ def set_link_state(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 def mark_linked(tx: Tx, organization_id: int, run_ids: Sequence[int], now: datetime) -> None:
     """Says that the linker has seen these runs and changed nothing."""
-    for start in range(0, len(run_ids), CHUNK):
-        chunk = run_ids[start : start + CHUNK]
+    run = t.runs.c
+    if run_ids:
         tx.execute(
             update(t.runs)
-            .where(t.runs.c.organization_id == organization_id, t.runs.c.id.in_(chunk), t.runs.c.linked_at.is_(None))
+            .where(checked(run.organization_id, organization_id), one_of(run.id, run_ids), run.linked_at.is_(None))
             .values(linked_at=now)
         )
 
@@ -118,16 +118,15 @@ def decide(tx: Tx, organization_id: int, decision: ManualDecision, now: datetime
     )
 
 
-def decisions(tx: Tx, organization_id: int, run_ids: Iterable[int] | None = None) -> list[ManualDecision]:
-    """What people decided, of these runs or of all."""
+def decisions(tx: Tx, organization_id: int, run_ids: Sequence[int]) -> list[ManualDecision]:
+    """What people decided of these runs."""
     column = t.link_decisions.c
-    query = select(t.link_decisions).where(column.organization_id == organization_id)
-    if run_ids is not None:
-        query = query.where(column.run_id.in_(list(run_ids)))
-    return [
-        ManualDecision(row.run_id, row.pull_request_id, row.confirmed, row.decided_by)
-        for row in tx.execute(query.order_by(column.run_id, column.pull_request_id))
-    ]
+    rows = tx.execute(
+        select(t.link_decisions)
+        .where(column.organization_id == organization_id, one_of(column.run_id, run_ids))
+        .order_by(column.run_id, column.pull_request_id)
+    )
+    return [ManualDecision(row.run_id, row.pull_request_id, row.confirmed, row.decided_by) for row in rows]
 
 
 def list_links(

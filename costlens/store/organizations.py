@@ -89,6 +89,14 @@ def list_organizations(tx: Tx, user_id: int | None = None) -> list[Organization]
     return [read_organization(row) for row in tx.execute(query)]
 
 
+def list_demos(tx: Tx, owner_id: int | None = None) -> list[Organization]:
+    """Demo organizations: all, or those that a user owns."""
+    query = select(*organization_columns).where(t.organizations.c.demo).order_by(t.organizations.c.id)
+    if owner_id is not None:
+        query = query.join(t.members).where(t.members.c.user_id == owner_id, t.members.c.role == "owner")
+    return [read_organization(row) for row in tx.execute(query)]
+
+
 def change_organization(tx: Tx, organization_id: int, values: dict[str, Any]) -> None:
     """Sets these columns of an organization."""
     tx.execute(update(t.organizations).where(t.organizations.c.id == organization_id).values(**values))
@@ -146,6 +154,12 @@ def find_member(tx: Tx, organization_id: int, email: str) -> Row[Any] | None:
         .join(t.users)
         .where(t.members.c.organization_id == organization_id, t.users.c.email == email.lower())
     ).first()
+
+
+def role_of(tx: Tx, organization_id: int, user_id: int) -> str | None:
+    """A user's role in an organization: owner, admin or member. None: not a member."""
+    member = t.members.c
+    return tx.scalar(select(member.role).where(member.organization_id == organization_id, member.user_id == user_id))
 
 
 def create_team(tx: Tx, values: dict[str, Any]) -> int:
@@ -212,6 +226,13 @@ def key_id(tx: Tx, organization_id: int, prefix: str) -> int | None:
     """The key that begins like this, valid or not. None: there is none."""
     key = t.api_keys.c
     query = select(key.id).where(key.organization_id == organization_id, key.prefix == prefix)
+    return tx.scalar(query.order_by(key.id).limit(1))
+
+
+def valid_key_name(tx: Tx, organization_id: int) -> str | None:
+    """The name of the oldest key that is not revoked. None: there is none."""
+    key = t.api_keys.c
+    query = select(key.name).where(key.organization_id == organization_id, key.revoked_at.is_(None))
     return tx.scalar(query.order_by(key.id).limit(1))
 
 

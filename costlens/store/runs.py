@@ -12,9 +12,10 @@ from sqlalchemy import Row, Select, bindparam, func, select, tuple_, update
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.identity import CHUNK
+from costlens.store.link_marks import mark_mates
 from costlens.store.lookups import look_up
-from costlens.store.types import among
+from costlens.store.plans import checked
+from costlens.store.types import among, one_of
 from costlens.store.upsert import insert_many, insert_tuples
 
 RunRow = Mapping[str, Any]
@@ -69,7 +70,9 @@ def insert_runs(
 
 
 def change_run(tx: Tx, organization_id: int, run_id: int, values: Mapping[str, Any]) -> None:
-    """Sets these columns of a run."""
+    """Sets these columns of a run. A run that leaves its session, or its place in it, has the rest looked at again."""
+    if values.keys() & {"session_id", "occurred_at", "repository_id"}:
+        mark_mates(tx, organization_id, [run_id])
     tx.execute(
         update(t.runs).where(t.runs.c.organization_id == organization_id, t.runs.c.id == run_id).values(**values)
     )
@@ -80,18 +83,14 @@ def get_runs(tx: Tx, organization_id: int, run_ids: Iterable[int], *, lock: bool
 
     `lock`: no other writer changes them before this transaction ends. Who moves sums by a run's difference needs it.
     """
-    wanted = sorted(run_ids)  # locked in this order, so that two writers never wait for each other in a circle
-    found: dict[int, dict[str, Any]] = {}
-    for start in range(0, len(wanted), CHUNK):
-        query = (
-            select(t.runs)
-            .where(t.runs.c.organization_id == organization_id, t.runs.c.id.in_(wanted[start : start + CHUNK]))
-            .order_by(t.runs.c.id)
-        )
-        # SQLite has one writer at a time and no such lock; SQLAlchemy leaves the words out there.
-        rows = tx.execute(query.with_for_update() if lock else query)
-        found.update({row.id: dict(row._mapping) for row in rows})
-    return found
+    query = (
+        select(t.runs)
+        .where(checked(t.runs.c.organization_id, organization_id), one_of(t.runs.c.id, run_ids))
+        .order_by(t.runs.c.id)  # locked in this order, so that two writers never wait for each other in a circle
+    )
+    # SQLite has one writer at a time and no such lock; SQLAlchemy leaves the words out there.
+    rows = tx.execute(query.with_for_update() if lock else query)
+    return {row.id: dict(row._mapping) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +103,7 @@ class RunFilter:
     model: str | None = None
     prompt_id: str | None = None
     session_id: str | None = None
+    environment: str | None = None  # '': runs that name none
     team_id: int | None = None  # 0: runs of no team
     repository_id: int | None = None  # 0: runs that name no repository
     state: str | None = None
@@ -193,6 +193,8 @@ def _conditions(organization_id: int, where: RunFilter) -> list[Any]:
     for column, number in ((run.team_id, where.team_id), (run.repository_id, where.repository_id)):
         if number is not None:
             conditions.append(column == number if number else column.is_(None))
+    if where.environment is not None:
+        conditions.append(run.environment == where.environment if where.environment else run.environment.is_(None))
     if where.since is not None:
         conditions.append(run.occurred_at >= where.since)
     if where.until is not None:

@@ -14,6 +14,7 @@ from costlens.store.members import member_of
 from costlens.store.organizations import Organization
 from costlens.web.auth import current_account
 from costlens.web.context import context
+from costlens.web.ui.frame import frame
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -49,6 +50,8 @@ def _check() -> Response | None:
     if permission is None:
         raise RuntimeError(f"{request.endpoint} names no permission")
     user = current_account()
+    if user is None and "HX-Request" in request.headers:
+        return Response(headers={"HX-Refresh": "true"})  # a page that waits must not put the sign-in page into itself
     if user is None:
         answer: Response = current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
         return answer
@@ -58,6 +61,8 @@ def _check() -> Response | None:
     if found is None:
         raise NotFound("No such organization, or you are not a member of it")
     g.organization, g.member = found
+    if request.method != "GET" or not current_member().may(permission):
+        frame(slug)  # in which an error stands; pages make it themselves
     current_member().must(permission)
     return None
 

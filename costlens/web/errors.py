@@ -29,13 +29,29 @@ STATUS: dict[type[CostLensError], int] = {
 # What Werkzeug itself refuses, in our words.
 _HTTP = {
     400: ("invalid_input", "The request cannot be read"),
+    403: ("forbidden", "This is not allowed"),
     404: ("not_found", "No such page or route"),
     405: ("method_not_allowed", "This route does not take this method"),
+    410: ("gone", "This is no longer there"),
     413: ("too_large", "The body is too large"),
     415: ("unsupported_media_type", "Send the body as application/json"),
+    429: ("rate_limited", "Too many requests"),
+    503: ("unavailable", "The server cannot answer now"),
 }
 
-_TITLES = {403: "Not allowed", 404: "Nothing here", 500: "Something failed", 503: "Busy, try again in a moment"}
+# Title of a page and what to do next. None: the message says it.
+_PAGES: dict[int, tuple[str, str | None]] = {
+    400: ("This cannot be read", "Go back and correct it, or start again from a link."),
+    403: ("Not allowed", "An owner of the organization can do this, or give you the role for it."),
+    404: ("Nothing here", "The address is wrong, what it showed is gone, or it is not yours to see."),
+    405: ("Not in this way", "This address takes forms, not links."),
+    409: ("This is taken", None),
+    410: ("No longer valid", None),
+    413: ("Too large", "Send less at once."),
+    429: ("Too many requests", None),
+    500: ("Something failed", "It is in the server's log under the request id below."),
+    503: ("Busy, try again in a moment", None),
+}
 
 _log = logging.getLogger(__name__)
 
@@ -89,18 +105,30 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _answer(status: int, body: dict[str, Any]) -> Response:
-    if is_page(request.path):
-        title = _TITLES.get(status, "This did not work")
-        page = render_template("errors/error.html", status=status, title=title, body=body, nav=None)
-        return Response(page, status, mimetype="text/html")
-    response = Response(msgspec.json.encode(body), status, mimetype="application/json")
+    if is_page(request.path) or _is_lost_browser():
+        title, advice = _PAGES.get(status, ("This did not work", None))
+        page = render_template(
+            "errors/error.html", status=status, title=title, advice=advice, body=body, nav=g.get("nav")
+        )
+        response = Response(page, status, mimetype="text/html")
+    else:
+        response = Response(msgspec.json.encode(body), status, mimetype="application/json")
+        if status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
     if "retryAfter" in body:
         response.headers["Retry-After"] = str(body["retryAfter"])
-    if status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _is_lost_browser() -> bool:
+    """Whether a person typed an address that no route has: programs do not ask for HTML."""
+    return (
+        request.url_rule is None
+        and not request.path.startswith("/api/")
+        and "text/html" in request.accept_mimetypes.values()
+    )
 
 
 def is_page(path: str) -> bool:
     """People on the pages get a page; callers of the API get JSON, whatever they accept."""
-    return path == "/" or path.startswith(("/app", "/sign-in", "/sign-out", "/set-up", "/invitations"))
+    return path == "/" or path.startswith(("/app", "/sign-in", "/sign-out", "/set-up", "/invitations", "/styleguide"))

@@ -6,6 +6,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from costlens.web.formats import FILTERS
+from costlens.web.ui.filters import PERIODS
 from costlens.web.ui.nav import PAGES, organization_url, page_url
 
 
@@ -15,4 +16,4 @@ def set_up_templates(app: Flask) -> None:
     env.undefined = StrictUndefined
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(FILTERS)
-    env.globals.update(nav_pages=PAGES, page_url=page_url, organization_url=organization_url)
+    env.globals.update(nav_pages=PAGES, page_url=page_url, organization_url=organization_url, filter_periods=PERIODS)

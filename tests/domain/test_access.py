@@ -16,7 +16,7 @@ def test_each_role_may_what_the_next_one_may() -> None:
 
 def test_what_sets_the_roles_apart() -> None:
     assert {name for name in PERMISSIONS if may("owner", name) and not may("admin", name)} == {
-        "manage_owners", "manage_sign_in", "create_organization", "delete_organization",
+        "manage_owners", "manage_sign_in", "manage_demo", "create_organization", "delete_organization",
     }  # fmt: skip
     assert {name for name in PERMISSIONS if may("member", name)} == {
         "see_reports", "see_own_usage", "see_people", "leave", "manage_own_account", "use_keys",
@@ -25,7 +25,7 @@ def test_what_sets_the_roles_apart() -> None:
 
 def test_a_refusal_says_what_and_whom_to_ask() -> None:
     bob = Member(1, 2, 3, "bob@example.com", "member")
-    with pytest.raises(Forbidden, match="may not see the audit log; ask an owner or admin"):
+    with pytest.raises(Forbidden, match="Only an owner or admin of the organization may see the audit log"):
         bob.must("see_audit_log")
     with pytest.raises(KeyError):
         bob.may("fly")

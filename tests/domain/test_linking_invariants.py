@@ -10,79 +10,16 @@ from hypothesis import strategies as st
 
 from costlens.domain.linking import RULESET_V1, link_runs, sentence, split
 from costlens.domain.links import (
-    CommitFact,
     LinkState,
-    ManualDecision,
     RepositoryFacts,
-    RunFact,
     UnlinkedReason,
 )
-from tests.domain.link_facts import ALICE, BOB, DAY, HOUR, NOON, a_pull, a_run
-
-# Few values for each field, so that random facts meet each other often.
-_moments = st.integers(-48, 48).map(lambda hours: NOON + hours * HOUR)
-_people = st.sampled_from((ALICE, BOB, None))
-_files = st.frozensets(st.sampled_from(("a.py", "b.py", "c.py")), max_size=2)
-_names = st.sampled_from(("main", "x", "y"))
-_sessions = st.frozensets(st.sampled_from(("s1", "s2")), max_size=1)
-_shas = st.sampled_from([f"c{n}" for n in range(6)])
+from tests.domain.link_facts import DAY, NOON
+from tests.domain.link_worlds import World, worlds
 
 
-@st.composite
-def _commits(draw: st.DrawFn) -> CommitFact:
-    at = draw(_moments)
-    branches = draw(st.frozensets(_names, max_size=1))
-    keys = draw(st.frozensets(st.sampled_from(("run_1", "run_2")), max_size=1))
-    prompts = draw(st.frozensets(st.sampled_from(("p1", "p2")), max_size=1))
-    return CommitFact(draw(_shas), draw(_people), at, at, draw(_files), branches, keys, draw(_sessions), prompts)
-
-
-@st.composite
-def _worlds(draw: st.DrawFn) -> tuple[list[RunFact], RepositoryFacts, list[ManualDecision]]:
-    runs = [
-        a_run(
-            number,
-            draw(_moments),
-            person_id=draw(_people),
-            branch=draw(_names),
-            session_id=draw(st.sampled_from(("s1", "s2", None))),
-            commit_sha=draw(st.none() | _shas),
-            commit_is_result=draw(st.booleans()),
-            pr_number=draw(st.sampled_from((None, None, 1, 2, 9))),
-            files=draw(_files),
-            prompt_id=draw(st.sampled_from(("p1", "p2", None))),
-            has_repository=draw(st.booleans()),
-            code=draw(st.integers(0, 5)) > 0,
-        )
-        for number in range(1, draw(st.integers(1, 8)) + 1)
-    ]
-    pulls = []
-    for number in range(1, draw(st.integers(0, 3)) + 1):
-        merged = draw(st.none() | _moments)
-        own = tuple(draw(st.lists(_commits(), max_size=3, unique_by=lambda commit: commit.sha)))
-        pulls.append(
-            replace(
-                a_pull(number, head_ref=draw(_names), merged_at=merged, closed_at=merged, person_id=draw(_people)),
-                commits=own,
-                sessions=draw(_sessions),
-                merge_commit_sha=draw(st.none() | _shas),
-            )
-        )
-    outside = tuple(draw(st.lists(_commits(), max_size=4, unique_by=lambda commit: commit.sha)))
-    decisions = draw(
-        st.lists(
-            st.builds(ManualDecision, st.integers(1, 8), st.integers(101, 103), st.booleans(), st.just("alice")),
-            max_size=2,
-            unique_by=lambda decision: (decision.run_id, decision.pull_request_id),
-        )
-    )
-    return runs, RepositoryFacts("main", tuple(pulls), outside), decisions
-
-
-@given(_worlds(), st.randoms(use_true_random=False))
-def test_the_answer_does_not_depend_on_the_order_of_the_facts(
-    world: tuple[list[RunFact], RepositoryFacts, list[ManualDecision]], dice: random.Random
-) -> None:
+@given(worlds(), st.randoms(use_true_random=False))
+def test_the_answer_does_not_depend_on_the_order_of_the_facts(world: World, dice: random.Random) -> None:
     runs, facts, decisions = world
 
     def shuffled(items: list[Any]) -> list[Any]:
@@ -98,9 +35,9 @@ def test_the_answer_does_not_depend_on_the_order_of_the_facts(
     assert link_runs(shuffled(runs), mixed, shuffled(decisions), RULESET_V1, now) == expected
 
 
-@given(_worlds())
+@given(worlds())
 def test_every_run_is_in_one_bucket_and_its_links_fit_it(
-    world: tuple[list[RunFact], RepositoryFacts, list[ManualDecision]],
+    world: World,
 ) -> None:
     runs, facts, decisions = world
     answers = link_runs(runs, facts, decisions, RULESET_V1, NOON + 29 * DAY)

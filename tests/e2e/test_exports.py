@@ -20,7 +20,7 @@ from tests.databases import ENGINES
 from tests.e2e.servers import Server, a_run, serving, wait_until
 from tests.postgres import postgres_database
 
-RUNS = 6_000
+RUNS = 10_000
 # So much that it does not fit into what the system keeps for a connection: the server has to wait for the reader.
 TAGS = {f"tag-{n}": "x" * 180 for n in range(25)}
 FORMS = ("csv", "ndjson")
@@ -79,8 +79,17 @@ def memory(server: Server) -> int:
     return int(status.partition("VmRSS:")[2].split()[0])
 
 
+def renew_worker(server: Server) -> None:
+    """Another web worker: what was freed in one that has exported before would hide what an export takes."""
+    (worker,) = server.children(server.pid("web"))
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: worker not in server.children(server.pid("web")), 10, server.log)
+    server.wait_ready()
+
+
 @each_form
 def test_all_come_once_in_flat_memory_while_others_are_served(server: Server, client: httpx.Client, form: str) -> None:
+    renew_worker(server)
     client.get("/runs", params={"format": form, "limit": "1000"})  # what the first export loads is there for good
     before = most = memory(server)
     found = []
@@ -91,7 +100,8 @@ def test_all_come_once_in_flat_memory_while_others_are_served(server: Server, cl
             assert httpx.get(f"{server.url}/healthz", trust_env=False).status_code == 200
     text = b"".join(found)
     assert sorted(ids(text.decode(), form)) == sorted(f"request-{n}" for n in range(RUNS))
-    assert most - before < len(text) / 1024, "KiB; all of it as objects would be several times the file"
+    # KiB. SQLite keeps up to 32 MB of pages; all runs as objects are one and a half times the file and more.
+    assert most - before < len(text) / 1024
 
 
 @each_form

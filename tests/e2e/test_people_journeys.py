@@ -240,7 +240,7 @@ def test_a_key_from_first_to_last(browser: Browser, with_passwords: Running) -> 
         key = page.get_by_role("region", name="API key").inner_text().strip()
         for label, command in (("Python", (sys.executable, "-c")), ("Node", (str(BIN / "node"), "-e"))):
             page.get_by_text(label, exact=True).click()
-            program = page.get_by_role("region", name=f"First run with {label}").inner_text()
+            program = page.get_by_role("region", name=label, exact=True).inner_text()
             done = subprocess.run((*command, program), capture_output=True, text=True, timeout=30, check=False)
             assert '"success":true' in done.stdout.replace(" ", ""), done.stdout + done.stderr
         page.get_by_role("link", name="See the runs").click()

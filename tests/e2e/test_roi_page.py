@@ -5,36 +5,20 @@ They are served from fixtures (tests/web/pages_app.py), so no database is behind
 
 from __future__ import annotations
 
-import gzip
-import os
-import shutil
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser
 
+from tests.e2e.browsers import ARTIFACTS, chromium, needs_chromium, open_page, served, weight_of
 from tests.web.pages_app import pages_app
 
-ARTIFACTS = Path(__file__).parents[2] / "artifacts"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PAGES = {
     "roi-by-repository": "/app/acme/repositories",
     "roi-by-team": "/app/acme/teams",
     "roi-warnings": "/app/poor/repositories",
-    "roi-empty": "/app/new/repositories",
+    "roi-one-team": "/app/acme/teams?team=2&from=2026-11-01&to=2026-11-14&sort=merged",
     "runs": "/app/acme/runs",
     "runs-empty": "/app/new/runs",
     "run": "/app/acme/runs/run_01kak3x7v9",
@@ -43,53 +27,29 @@ PAGES = {
     "sign-in": "/sign-in",
     "sign-in-expired": "/sign-in/expired",
     "not-found": "/app/nobody/repositories",
+    "first-steps": "/app/new/start",
+    "first-steps-done": "/app/acme/start",
+    "no-run-matches": "/app/acme/nothing",
+    "filter-problem": "/app/acme/repositories?period=forever&team=2",
+    "error": "/app/acme/errors/403",
+    "demo": "/app/acme/demo",
+    "demo-loading": "/app/poor/demo",
+    "demo-failed": "/app/new/demo",
+    "styleguide": "/styleguide",
 }
-WATCH_SHIFTS = """
-window.shift = 0;
-window.shifted = [];
-new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) {
-    window.shift += entry.value;
-    window.shifted.push(...entry.sources.map((source) => source.node?.outerHTML?.slice(0, 200)));
-  }
-}).observe({ type: "layout-shift", buffered: true });
-"""
-# In CI a missing browser is a failure, not a reason to be silent.
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and "CI" not in os.environ, reason="no Chromium on this machine: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, pages_app(), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    with served(pages_app()) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield browser
-        browser.close()
-
-
-def open_page(browser: Browser, url: str, *, theme: str = "light", width: int = 1440, script: bool = True) -> Page:
-    """A page in a fresh context, after everything is loaded and painted."""
-    context = browser.new_context(
-        color_scheme="dark" if theme == "dark" else "light",
-        viewport={"width": width, "height": 900},
-        device_scale_factor=1 if width > 800 else 2,
-        java_script_enabled=script,
-    )
-    page = context.new_page()
-    page.add_init_script(WATCH_SHIFTS)
-    page.goto(url, wait_until="networkidle")
-    return page
+    with chromium() as found:
+        yield found
 
 
 @pytest.mark.parametrize("width", [1440, 390])
@@ -108,7 +68,8 @@ def test_page_is_accessible_and_steady(base: str, browser: Browser, name: str, t
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    expected = ["404"] if name == "not-found" else []  # the browser itself reports the status
+    # The browser itself reports the status.
+    expected = {"not-found": ["404"], "filter-problem": ["400"], "error": ["403"]}.get(name, [])
     assert [text for text in problems if not any(each in text for each in expected)] == []
     page.context.close()
 
@@ -149,19 +110,17 @@ def test_chart_is_drawn_in_the_colours_of_the_theme(base: str, browser: Browser)
     light.context.close()
 
 
-def test_first_load_weighs_little(base: str, browser: Browser) -> None:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    sizes: dict[str, int] = {}
-    page.on("response", lambda answer: sizes.update({answer.url: len(gzip.compress(answer.body(), 6))}))
-    page.goto(base + PAGES["roi-by-repository"], wait_until="networkidle")
+@pytest.mark.parametrize(
+    ("name", "limit"), [("roi-by-repository", 130), ("runs", 40), ("first-steps", 40), ("demo-loading", 40)]
+)
+def test_first_load_weighs_little(base: str, browser: Browser, name: str, limit: int) -> None:
+    """In kilobytes as they are sent."""
+    sizes = weight_of(browser, base + PAGES[name])
     weight = sum(sizes.values())
-    (ARTIFACTS / "weight.txt").write_text(
-        "\n".join(f"{size:7} {url}" for url, size in sizes.items()) + f"\n{weight:7} sum\n"
-    )
-    assert len(sizes) >= 5
-    assert weight <= 130 * 1024
-    context.close()
+    lines = [*(f"{size:7} {url}" for url, size in sizes.items()), f"{weight:7} sum"]
+    (ARTIFACTS / f"weight-{name}.txt").write_text("\n".join(lines) + "\n")
+    assert len(sizes) >= 4
+    assert weight <= limit * 1024
 
 
 def test_filter_submits_on_change_and_keeps_the_url_short(base: str, browser: Browser) -> None:

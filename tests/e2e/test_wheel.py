@@ -27,7 +27,12 @@ from tests.e2e.servers import OURS, ROOT, Server, a_run, free_port, wait_until
 IGNORED = [".git"] + [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
 CLIENT = {"report"}  # what needs the base install only
 BASE = {"click", "httpx"}
-LICENCES = {"LICENSE", "costlens/static/icons.LICENSE.txt", "costlens/static/vendor/chart.js-4.6.1/LICENSE.md"}
+LICENCES = {
+    "LICENSE",
+    "costlens/static/icons.LICENSE.txt",
+    "costlens/static/vendor/chart.js-4.6.1/LICENSE.md",
+    "costlens/static/vendor/htmx-4.0.1/LICENSE",
+}
 
 
 @dataclass(frozen=True, slots=True)

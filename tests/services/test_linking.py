@@ -13,7 +13,7 @@ import pytest
 from costlens.domain.errors import Conflict, NotFound
 from costlens.domain.github import PersonRecord, PullRecord, RepositoryRecord
 from costlens.domain.names import identities_of
-from costlens.services import linking
+from costlens.services import link_group, linking
 from costlens.services.ingest import Accepted
 from costlens.services.linking import decide_links, link_repository, overdue, waiting
 from costlens.services.sync import import_records
@@ -272,16 +272,16 @@ def test_a_person_may_put_a_run_of_no_repository_anywhere(ledger: Ledger) -> Non
 @contextmanager
 def meanwhile(monkeypatch: pytest.MonkeyPatch, work: Any) -> Iterator[None]:
     """Does `work` once, between what a pass reads and what it writes."""
-    pure = linking.link_runs
+    pure = link_group.link_runs
     with monkeypatch.context() as patch:
 
         def slow(*args: Any) -> Any:
             answers = pure(*args)
-            patch.setattr(linking, "link_runs", pure)
+            patch.setattr(link_group, "link_runs", pure)
             work()
             return answers
 
-        patch.setattr(linking, "link_runs", slow)
+        patch.setattr(link_group, "link_runs", slow)
         yield
 
 

@@ -148,6 +148,32 @@ def test_rows_of_every_revision_reach_the_newest_and_its_sums_are_right(store: S
         assert roi_report(store, organization.id, "team", window=window).total.spend.total == cost
 
 
+def test_what_stored_facts_name_can_be_looked_up(store: Store) -> None:
+    """0005 looks branches and reverts up by what earlier revisions stored only in the commits and pull requests."""
+    upgrade(store, "0004")
+    insert_rows(store)
+    with store.write() as tx:
+        tx.execute(text("""UPDATE commits SET branches = '["main", "spike"]' WHERE id = 1"""))
+        tx.execute(text("UPDATE commits SET message = 'Undo\n\nThis reverts commit 0123456.' WHERE id = 2"))
+        tx.execute(text("UPDATE pull_requests SET title = 'Reverts #7' WHERE id = 1"))
+    upgrade(store)
+    with store.read() as tx:
+        repository = tx.scalars(select(t.pull_requests.c.repository_id).where(t.pull_requests.c.id == 1)).one()
+        number = tx.scalars(select(t.pull_requests.c.number).where(t.pull_requests.c.id == 1)).one()
+        mention = t.mentions.c
+        found = tx.execute(
+            select(mention.organization_id, mention.repository_id, mention.kind, mention.value, mention.source)
+            .where(mention.kind.in_(("branch", "revert")))
+            .order_by(mention.kind, mention.value, mention.source)
+        ).all()
+    assert [tuple(row) for row in found] == [
+        (1, repository, "branch", "main", "1" * 40),
+        (1, repository, "branch", "spike", "1" * 40),
+        (1, repository, "revert", "", f"#{number}"),
+        (1, repository, "revert", "", "2" * 40),
+    ]
+
+
 @only_postgresql  # on SQLite the second waits for the first's transaction, as every writer does
 def test_several_processes_may_upgrade_at_once(url: str) -> None:
     stores = [Store(url) for _ in range(4)]
@@ -190,7 +216,7 @@ def test_the_database_fills_in_what_is_not_given(store: Store) -> None:
 def test_the_comparison_sees_a_missing_column(store: Store) -> None:
     upgrade(store)
     with store.write() as tx:
-        tx.exec_driver_sql("ALTER TABLE runs DROP COLUMN branch")
+        tx.exec_driver_sql("ALTER TABLE runs DROP COLUMN tool")
     with store.read() as tx:
         assert compare_metadata(MigrationContext.configure(tx), metadata)
 

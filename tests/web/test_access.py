@@ -1,58 +1,26 @@
-"""Who may see what, tried on every route of the URL map: a route without a rule here fails."""
+"""Who may see what, tried on every route of the URL map: a route without a rule in access_rules.py fails."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from costlens.services.keys import SCOPES, create_key
+from costlens.services.keys import SCOPES, create_key, revoke_key
 from costlens.services.organizations import sign_in_link
+from costlens.store import tables as t
 from costlens.store.engine import Store
+from tests.web.access_rules import API, OPEN, PAGES, SIGNED_IN
 from tests.web.caller import Caller, error_of, stored
 from tests.web.conftest import PERIOD, WEB, Shipped
-
-# The scopes that each route of the API asks for.
-SCOPES_OF = {
-    "integrations.track_run": {"ingest"},
-    "integrations.track_batch": {"ingest"},
-    "analytics.get_overview": {"read"},
-    "analytics.get_usage": {"read"},
-    "runs.list_runs": {"read"},
-    "runs.get_run": {"read"},
-    "runs.decide": {"read", "ingest"},
-    "runs.list_links": {"read"},
-    "roi.get_repositories": {"read"},
-    "roi.get_teams": {"read"},
-    "roi.get_pull_requests": {"read"},
-}
-# Routes that are open to anybody, each with the reason.
-OPEN = {
-    "static": "the pages' own files",
-    "health.get_health": "says only that the process is alive",
-    "health.get_ready": "says only whether runs can be stored",
-    "accounts.home": "redirects to sign-in",
-    "sign_in.sign_in_page": "where signing in begins",
-    "sign_in.with_password": "the password is the secret, and attempts are counted",
-    "sign_in.forgotten_page": "a form",
-    "sign_in.forgotten": "says the same of every address, and attempts are counted",
-    "sign_in.new_password_page": "the token is the secret",
-    "sign_in.new_password": "the token is the secret",
-    "sign_in.to_github": "sends the browser to GitHub",
-    "sign_in.from_github": "the state is the browser's own, the code is GitHub's word",
-    "invitations.show": "the token is the secret",
-    "invitations.join": "the token is the secret",
-    "invitations.accept": "the token is the secret, and the account must be the invited one",
-    "accounts.use_link": "the token is the secret",
-    "accounts.sign_out": "ends the caller's own session",
-    "accounts.set_up_form": "the token is the secret",
-    "accounts.set_up": "the token is the secret",
-}
 
 # What only Acme has: none of it may be in an answer to charlie.
 SECRETS = re.compile(
@@ -73,7 +41,7 @@ def rules(app: Flask) -> list[tuple[Rule, str]]:
 
 
 def is_page(rule: Rule) -> bool:
-    return rule.rule.startswith("/app/<slug>/")
+    return rule.rule.startswith("/app/<slug>")
 
 
 def path_of(rule: Rule, *, number: str = "1", **values: str) -> str:
@@ -92,14 +60,63 @@ def signed_in(app: Flask, store: Store, email: str) -> FlaskClient:
     return client
 
 
+def visitor(app: Flask, store: Store, who: str) -> FlaskClient:
+    """A browser of alice (owner), bob (admin or member), charlie (stranger) or nobody."""
+    if who == "nobody":
+        return app.test_client()
+    if who == "admin":
+        with store.write() as tx:
+            tx.execute(update(t.members).where(t.members.c.role == "member").values(role="admin"))
+    names = {"owner": "alice", "admin": "bob", "member": "bob", "stranger": "charlie"}
+    return signed_in(app, store, f"{names[who]}@example.com")
+
+
+def _expired(store: Store, _: str) -> str:
+    text = create_key(store, "Acme", "expired")
+    with store.write() as tx:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        tx.execute(update(t.api_keys).where(t.api_keys.c.name == "expired").values(expires_at=past))
+    return text
+
+
+def _revoked(store: Store, _: str) -> str:
+    text = create_key(store, "Acme", "revoked")
+    revoke_key(store, "Acme", text)
+    return text
+
+
+# Every kind of key: from the store and bob's own key to the text of one.
+KEYS: dict[str, Callable[[Store, str], str]] = {
+    "only ingest": lambda store, _: create_key(store, "Acme", "one", scopes="ingest"),
+    "only read": lambda store, _: create_key(store, "Acme", "one", scopes="read"),
+    "only admin": lambda store, _: create_key(store, "Acme", "one", scopes="admin"),
+    "all scopes": lambda store, _: create_key(store, "Acme", "all", scopes=" ".join(SCOPES)),
+    "personal": lambda _, bobs: bobs,
+    "of a team": lambda store, _: create_key(store, "Acme", "team's", team="Storefront"),
+    "for production": lambda store, _: create_key(store, "Acme", "live", purpose="production"),
+    "expired": _expired,
+    "revoked": _revoked,
+    "of no server": lambda *_: f"cl_{'0' * 64}",
+    "cut short": lambda _, bobs: bobs[:-1],
+    "in capitals": lambda _, bobs: bobs.upper(),
+}
+NO_LONGER_VALID = {"expired", "revoked", "of no server", "cut short", "in capitals"}
+SCOPES_OF = {
+    "only ingest": {"ingest"},
+    "only read": {"read"},
+    "only admin": {"admin"},
+    "all scopes": set(SCOPES),
+}  # others have ingest and read
+
+
 def test_every_route_has_a_rule(app: Flask) -> None:
-    names = {name_of(rule) for rule, _ in rules(app) if not is_page(rule)}
-    assert names == SCOPES_OF.keys() | OPEN.keys()
-    assert SCOPES_OF.keys().isdisjoint(OPEN)
+    tables = (API.keys(), PAGES.keys(), OPEN.keys(), SIGNED_IN)
+    assert sorted({name_of(rule) for rule, _ in rules(app)}) == sorted(name for table in tables for name in table)
+    assert {name_of(rule) for rule, _ in rules(app) if is_page(rule)} == PAGES.keys()
 
 
 def test_every_route_of_the_api_answers_under_both_prefixes(app: Flask) -> None:
-    paths = {(rule.rule, method) for rule, method in rules(app) if name_of(rule) in SCOPES_OF}
+    paths = {(rule.rule, method) for rule, method in rules(app) if name_of(rule) in API}
     plain = {(path, method) for path, method in paths if not path.startswith("/api/")}
     assert plain
     assert paths - plain == {(f"/api{path}", method) for path, method in plain}
@@ -108,23 +125,25 @@ def test_every_route_of_the_api_answers_under_both_prefixes(app: Flask) -> None:
 def test_without_a_key(app: Flask, store: Store, nobody: Caller, shipped: Shipped) -> None:
     before = stored(store)
     for rule, method in rules(app):
-        if name_of(rule) in SCOPES_OF:
+        if name_of(rule) in API:
             path = path_of(rule, run_id=shipped.ids["login"])
             body = error_of(call(nobody, method, path), 401, "unauthorized")
             assert body["error"] == "Unauthorized - Invalid API key", path
     assert stored(store) == before
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-def test_with_a_key_of_one_scope(app: Flask, store: Store, shipped: Shipped, scope: str) -> None:
-    caller = Caller(app, create_key(store, "Acme", f"only {scope}", scopes=scope))
+@pytest.mark.parametrize("kind", KEYS)
+def test_with_every_kind_of_key(app: Flask, store: Store, shipped: Shipped, bob_key: str, kind: str) -> None:
+    caller = Caller(app, KEYS[kind](store, bob_key))
     before = stored(store)
     for rule, method in rules(app):
-        needed = SCOPES_OF.get(name_of(rule))
+        needed = API.get(name_of(rule))
         if needed is None:
             continue
         response = call(caller, method, path_of(rule, run_id=shipped.ids["login"]))
-        if needed <= {scope}:
+        if kind in NO_LONGER_VALID:
+            error_of(response, 401, "unauthorized")
+        elif needed <= SCOPES_OF.get(kind, {"ingest", "read"}):
             assert response.status_code in (200, 400), (rule.rule, response.text)  # {} is no run
         else:
             error_of(response, 403, "forbidden")
@@ -135,7 +154,7 @@ def test_another_organizations_key_sees_nothing(app: Flask, shipped: Shipped, al
     queries = ("", f"?{PERIOD}", f"?{PERIOD}&limit=100", f"?run={shipped.ids['login']}", "?timezone=UTC&days=1000")
     visible = 0
     for rule, method in rules(app):
-        if name_of(rule) not in SCOPES_OF or method != "GET":
+        if name_of(rule) not in API or method != "GET":
             continue
         for query in queries:
             path = path_of(rule, run_id=shipped.ids["login"]) + query
@@ -162,11 +181,7 @@ def test_another_organizations_run_cannot_be_told_from_none(shipped: Shipped, ch
 @pytest.mark.parametrize("query", [f"repo={quote(WEB)}", "team=Storefront", "team=storefront"])
 def test_another_organizations_names_are_unknown(app: Flask, shipped: Shipped, charlie: Caller, query: str) -> None:
     for rule, method in rules(app):
-        if (
-            name_of(rule) in SCOPES_OF
-            and method == "GET"
-            and name_of(rule) not in ("runs.get_run", "analytics.get_usage")
-        ):
+        if name_of(rule) in API and method == "GET" and name_of(rule) not in ("runs.get_run", "analytics.get_usage"):
             error_of(charlie.get(f"{path_of(rule)}?{query}"), 404, "not_found")
 
 
@@ -183,13 +198,47 @@ def test_members_of_one_organization_see_the_same(shipped: Shipped, alice: Calle
         assert alice.json(path) == bob.json(path)
 
 
-def test_pages_signed_out(app: Flask, shipped: Shipped) -> None:
-    pages = [(rule, method) for rule, method in rules(app) if is_page(rule)]
-    assert len(pages) >= 5
-    for rule, method in pages:
-        for slug in (shipped.organization.slug, "no-such-organization"):
-            response = app.test_client().open(path_of(rule, slug=slug, run_id=shipped.ids["login"]), method=method)
+@pytest.mark.parametrize("who", ["owner", "admin", "member", "stranger", "nobody"])
+def test_pages(app: Flask, store: Store, shipped: Shipped, bob_key: str, charlie_key: str, who: str) -> None:
+    client = visitor(app, store, who)
+    slug = shipped.organization.slug
+    tried = 0
+    for rule, method in rules(app):
+        if not is_page(rule):
+            continue
+        page = PAGES[name_of(rule)]
+        tried += 1
+        absent, found = (
+            client.open(
+                path_of(rule, slug=name, run_id=shipped.ids["login"], number="999"),
+                method=method,
+                data=dict(page.form),
+            )
+            for name in ("no-such-organization", slug)
+        )
+        where = (method, rule.rule, found.text[:300])
+        if who == "nobody":
+            assert (found.status_code, found.location) == (absent.status_code, absent.location) == (302, "/sign-in"), (
+                where
+            )
+        elif who == "stranger":
+            assert found.status_code == absent.status_code == 404, where
+            assert found.mimetype == "text/html"
+            assert not SECRETS.search(found.text), where
+        else:
+            assert absent.status_code == 404, where
+            assert found.status_code == (page.status if who in page.roles else 403), where
+            if page.ends:
+                client = visitor(app, store, who)
+    assert tried >= len(PAGES)
+
+
+def test_what_is_for_the_signed_in_of_any_organization(app: Flask, store: Store, charlie_key: str) -> None:
+    for rule, method in rules(app):
+        if name_of(rule) in SIGNED_IN:
+            response = app.test_client().open(rule.rule, method=method)
             assert (response.status_code, response.location) == (302, "/sign-in"), rule.rule
+            assert signed_in(app, store, "charlie@example.com").open(rule.rule, method=method).status_code == 200
 
 
 def test_pages_do_not_take_a_key(app: Flask, shipped: Shipped, alice: Caller) -> None:
@@ -200,25 +249,9 @@ def test_pages_do_not_take_a_key(app: Flask, shipped: Shipped, alice: Caller) ->
 def test_the_api_does_not_take_a_session(app: Flask, store: Store, shipped: Shipped) -> None:
     client = signed_in(app, store, "alice@example.com")
     for rule, method in rules(app):
-        if name_of(rule) in SCOPES_OF:
+        if name_of(rule) in API:
             response = client.open(path_of(rule, run_id=shipped.ids["login"]), method=method)
             error_of(response, 401, "unauthorized")
-
-
-def test_pages_of_another_organization(app: Flask, store: Store, shipped: Shipped, charlie_key: str) -> None:
-    alice, charlie = (signed_in(app, store, f"{name}@example.com") for name in ("alice", "charlie"))
-    slug = shipped.organization.slug
-    for rule, method in rules(app):
-        if not is_page(rule):
-            continue
-        page = path_of(rule, slug=slug, run_id=shipped.ids["login"])
-        assert method != "GET" or alice.get(page).status_code == 200, page
-        found, absent = (
-            charlie.open(path_of(rule, slug=name, run_id=shipped.ids["login"]), method=method)
-            for name in (slug, "no-such-organization")
-        )
-        assert found.status_code == absent.status_code == 404, page
-        assert not SECRETS.search(found.text), page
 
 
 def test_ids_of_another_organization_on_ones_own_pages(

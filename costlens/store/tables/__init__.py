@@ -15,6 +15,7 @@ from costlens.store.tables.checks import rollup_checks
 from costlens.store.tables.facts import (
     commits,
     identities,
+    link_marks,
     mentions,
     people,
     pull_request_commits,
@@ -52,6 +53,7 @@ __all__ = [
     "identities",
     "invitations",
     "link_decisions",
+    "link_marks",
     "links",
     "members",
     "mentions",

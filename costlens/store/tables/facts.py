@@ -53,9 +53,11 @@ repositories = Table(
     Column("team_id", BigInteger, ForeignKey("teams.id")),  # null: not assigned
     Column("imported_at", Instant),  # null: no GitHub facts yet
     Column("closed_known", Boolean),  # false: only merged pull requests were told of; null: no source says so
-    # The linker is behind when linked_version is not facts_version: then every run is looked at again.
+    # When linked_version is not facts_version every run is looked at again, else those that link_marks point at.
     Column("facts_version", Integer, nullable=False, server_default="0"),
     Column("linked_version", Integer, nullable=False, server_default="0"),
+    # Counted up by whoever writes links: what was read under an older count is read again.
+    Column("links_version", Integer, nullable=False, server_default="0"),
     Column("created_at", Instant, nullable=False),
     Index(None, "organization_id"),
     UniqueConstraint("organization_id", "github_id"),
@@ -99,6 +101,14 @@ pull_requests = Table(
     UniqueConstraint("repository_id", "number"),
     Index(None, "organization_id", "merged_at"),
     Index(None, "organization_id", "closed_at"),
+    Index(None, "repository_id", "head_ref"),
+    Index(None, "repository_id", "merge_commit_sha"),
+    Index(
+        "ix_pull_requests_reverted",
+        "repository_id",
+        sqlite_where=text("reverted_at IS NOT NULL"),
+        postgresql_where=text("reverted_at IS NOT NULL"),
+    ),
 )
 
 
@@ -116,6 +126,7 @@ commits = Table(
     Column("files", JSON, nullable=False),
     Column("branches", JSON, nullable=False),
     UniqueConstraint("repository_id", "sha"),
+    Index(None, "repository_id", "person_id", "authored_at"),
 )
 
 
@@ -130,13 +141,29 @@ pull_request_commits = Table(
 
 
 # Ids that commit trailers and pull request bodies name: they tie a run to a repository that the run did not name.
+# Branches of commits stand here too, where a run's branch is looked up, and (kind revert, no value) who is a revert.
 mentions = Table(
     "mentions",
     metadata,
     Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", Text, primary_key=True),  # run, session, prompt
+    Column("kind", Text, primary_key=True),  # run, session, prompt, branch, revert
     Column("value", Text, primary_key=True),
     Column("source", Text, primary_key=True),  # commit sha, or `#number` of a pull request
     organization_column(),
     Index(None, "organization_id", "kind", "value"),
+)
+
+
+# What the linker has to look at again, until it has: written with the change of facts that made it so.
+link_marks = Table(
+    "link_marks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    organization_column(),
+    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),  # run, key, session, commit, pull, branch, person: see domain/link_marks.py
+    Column("value", Text, nullable=False),
+    Column("since", Instant),  # null: runs however early
+    Column("until", Instant),  # null: runs however late
+    Index(None, "organization_id", "repository_id"),
 )

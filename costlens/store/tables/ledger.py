@@ -36,6 +36,12 @@ USAGE_COLUMNS = (
 )
 
 
+def _seen_index(name: str, *columns: str, where: str | None = None) -> Index:
+    """An index of the runs that the linker has seen."""
+    rows = text("linked_at IS NOT NULL" + (f" AND {where}" if where else ""))
+    return Index(f"ix_runs_seen_{name}", "organization_id", *columns, sqlite_where=rows, postgresql_where=rows)
+
+
 runs = Table(
     "runs",
     metadata,
@@ -100,9 +106,18 @@ runs = Table(
         "ix_runs_waiting",
         "organization_id",
         "repository_id",
+        "id",
         sqlite_where=text("linked_at IS NULL"),
         postgresql_where=text("linked_at IS NULL"),
     ),
+    # What the linker finds runs by. A run enters when the linker has seen it, so ingest does not pay for these.
+    _seen_index("branch", "repository_id", "branch", "occurred_at"),
+    _seen_index("person", "repository_id", "person_id", "occurred_at"),
+    _seen_index("commit", "repository_id", "commit_sha", where="commit_sha IS NOT NULL"),
+    _seen_index("pull", "repository_id", "pr_number", where="pr_number IS NOT NULL"),
+    _seen_index("session", "session_id", "occurred_at", where="session_id IS NOT NULL"),
+    _seen_index("correlation", "correlation_id", where="correlation_id IS NOT NULL"),
+    _seen_index("pending", "repository_id", "occurred_at", where="link_state = 'pending'"),
 )
 
 

@@ -11,11 +11,14 @@ from werkzeug.wrappers import Response
 from costlens.domain.errors import CostLensError, NotFound
 from costlens.domain.passwords import check_password
 from costlens.services import organizations, passwords, sessions
+from costlens.services.first_steps import first_steps
 from costlens.services.set_up import is_set_up_token
 from costlens.store.organizations import User
 from costlens.web.auth import current_account, current_organizations, current_session_id, start_session
 from costlens.web.context import context
+from costlens.web.ui.frame import frame
 from costlens.web.ui.nav import organization_url
+from costlens.web.ui.start import render_start
 
 
 def blueprint() -> Blueprint:
@@ -97,7 +100,7 @@ def _set_up_page(token: str, error: CostLensError | None, values: dict[str, str]
 
 
 def set_up(token: str) -> str | tuple[str, int]:
-    """Creates the first organization and owner, signs the owner in and shows the first key once."""
+    """Creates the first organization and owner, signs the owner in and shows the first steps with the key, once."""
     _check_set_up(token)
     values = {name: request.form.get(name, "").strip() for name in ("organization", "email", "timezone")}
     settings = context().settings
@@ -117,6 +120,5 @@ def set_up(token: str) -> str | tuple[str, int]:
     user = organizations.use_sign_in_link(context().store, created.sign_in_token)
     if user is not None:
         _start_session(passwords.change_password(context().store, user, "", password) if password else user)
-    return page(
-        "sign_in/ready.html", organization=created.organization, key=created.api_key, base_url=settings.base_url
-    )
+    nav = frame(created.organization.slug).nav
+    return render_start(first_steps(context().store, created.organization), nav, key=created.api_key)

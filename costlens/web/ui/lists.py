@@ -1,30 +1,49 @@
 """The rows behind the figures: runs, one run, and pull requests, as frozen rows and the pages that show them.
 
-Every figure of the ROI pages links here. The query says which rows:
-`period`, `team` (id or none), `repository` (id or none), `provider`;
-runs also `state` (counted, suggested, pending, unlinked, not_code; `code` is all but the last), `reason`,
-`price=none` (without a price) and `prompt`; pull requests also `outcome` (merged, open, abandoned, reverted; `closed`
-is merged and abandoned). Without `period`, the last 28 days.
+Every figure of the ROI pages links here; RunFilters and PullFilters say what a query may ask for. State `code` is all
+but not_code; outcome `closed` is merged and abandoned; merged includes what was reverted later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
 from flask import render_template
 
+from costlens.domain.links import UnlinkedReason
+from costlens.web.ui.filter_bar import Bar
+from costlens.web.ui.filters import Dates, a_text, an_id, one_of
 from costlens.web.ui.nav import Nav
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """One filter in force, with the URL of the same page without it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilters(Dates):
+    """Which runs; None: all."""
 
-    label: str  # Repository
-    value: str  # checkout-api
-    without: str
+    team: Annotated[int | None, an_id] = None  # 0: of no team
+    repository: Annotated[int | None, an_id] = None  # 0: naming no repository
+    provider: Annotated[str | None, a_text] = None
+    model: Annotated[str | None, a_text] = None
+    environment: Annotated[str | None, a_text] = None  # none: naming no environment
+    prompt: Annotated[str | None, a_text] = None
+    state: Annotated[str | None, one_of(("counted", "suggested", "pending", "unlinked", "not_code", "code"))] = None
+    reason: Annotated[str | None, one_of([reason.value for reason in UnlinkedReason])] = None
+    price: Annotated[str | None, one_of(("none",))] = None
+    pull: Annotated[int | None, an_id] = None  # those counted for it in its whole life, whatever the period
+    cursor: Annotated[str | None, a_text] = None  # None: the first page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullFilters(Dates):
+    """Which pull requests, and whose runs count; None: all."""
+
+    team: Annotated[int | None, an_id] = None  # 0: of no team
+    repository: Annotated[int | None, an_id] = None
+    provider: Annotated[str | None, a_text] = None
+    outcome: Annotated[str | None, one_of(("merged", "open", "abandoned", "reverted", "closed"))] = None
+    cursor: Annotated[str | None, a_text] = None  # None: the first page
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +72,8 @@ class RunsPage:
     total_runs: int  # under the filters, on all pages
     total_cost: int  # nano-dollars, on all pages
     unpriced_runs: int
-    query: Mapping[str, str]  # the filters as they stand in the URL
-    applied: tuple[Applied, ...] = ()
-    range: str = ""  # "27 Oct – 23 Nov 2026 · UTC"
+    bar: Bar
+    started: bool = True  # the organization has runs at all
     next_url: str | None = None  # None: the last page
 
 
@@ -113,9 +131,7 @@ class PullsPage:
     total_pulls: int  # under the filters, on all pages
     total_cost: int  # nano-dollars, on all pages
     any_known: bool  # the organization has pull requests at all
-    query: Mapping[str, str] = field(default_factory=dict)
-    applied: tuple[Applied, ...] = ()
-    range: str = ""
+    bar: Bar
     next_url: str | None = None  # None: the last page
 
 

@@ -16,7 +16,12 @@ class Nav:
     base_url: str  # of this server, as a caller of the API writes it; no slash at the end
     others: tuple[tuple[str, str], ...] = ()  # slug and name of the user's other organizations
     teams: tuple[tuple[int, str], ...] = ()  # id and name, for the filter
+    repositories: tuple[tuple[int, str], ...] = ()  # id and name, for the filter
     providers: tuple[str, ...] = ()  # as seen in the runs, for the filter
+    timezone: str = "UTC"  # in which its days are cut
+    started: bool = True  # it has runs; without any, the first steps are in the navigation
+    demo: bool = False  # the demo organization, which its owner can remove
+    role: str | None = None  # owner, admin or member. None: nobody to show
     user: str | None = None  # e-mail of who is signed in. None: nobody to show
     sign_out_url: str | None = None  # a POST there ends the session. None: not offered
 

@@ -1,38 +1,38 @@
-"""The pages of one organization: who may see it, what they show, and the rows behind their figures."""
+"""The pages of one organization: the figures, and the rows behind them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from flask import Blueprint, request
-from flask_login import login_required
+from flask import Blueprint, Response, request
 
 from costlens.domain.errors import NotFound
 from costlens.domain.linking import sentence
-from costlens.domain.periods import bounds, local_day, window
+from costlens.domain.periods import bounds
 from costlens.domain.roi import Filters, RoiReport, Window
 from costlens.domain.runs import read_id, show_id
 from costlens.services import reports
 from costlens.services import runs as run_service
-from costlens.services.shell import Shell, shell
-from costlens.store.organizations import Organization
+from costlens.services.shell import names_of_runs
 from costlens.store.runs import RunFilter
 from costlens.store.tables import USAGE_COLUMNS
 from costlens.web.access import needs
 from costlens.web.api.cursors import read_run_cursor, run_cursor
 from costlens.web.api.runs import details_object
-from costlens.web.auth import current_account, current_organization, current_organizations
 from costlens.web.context import context
-from costlens.web.formats import date_range
+from costlens.web.ui import start
+from costlens.web.ui.filter_bar import bar_of, instead
+from costlens.web.ui.filters import NONE, query_of, read
+from costlens.web.ui.frame import frame, signed_in
 from costlens.web.ui.lists import (
-    Applied,
     EvidenceLine,
+    PullFilters,
     PullRow,
     PullsPage,
     RunDetail,
+    RunFilters,
     RunRow,
     RunsPage,
     TokenLine,
@@ -40,24 +40,16 @@ from costlens.web.ui.lists import (
     render_run,
     render_runs,
 )
-from costlens.web.ui.nav import Nav, page_url
+from costlens.web.ui.nav import page_url
 from costlens.web.ui.roi import RoiFilters, roi_blueprint
 
 PAGE = 100
-_STATES = ("counted", "suggested", "pending", "unlinked", "not_code")
-_OUTCOMES: Mapping[str, tuple[str, ...]] = {
-    "merged": ("merged", "reverted"),
-    "open": ("open",),
-    "abandoned": ("abandoned",),
-    "reverted": ("reverted",),
-    "closed": ("merged", "reverted", "abandoned"),
-}
 
 
 def blueprint() -> Blueprint:
-    """The pages of a signed-in member."""
+    """The lists behind the figures."""
     routes = Blueprint("pages", __name__, url_prefix="/app/<slug>")
-    routes.before_request(_signed_in)
+    routes.before_request(signed_in)
     routes.get("/runs")(needs("see_reports")(runs_page))
     routes.get("/runs/<run_id>")(needs("see_reports")(run_page))
     routes.get("/pulls")(needs("see_reports")(pulls_page))
@@ -66,125 +58,59 @@ def blueprint() -> Blueprint:
 
 def roi_pages() -> Blueprint:
     """The ROI pages, filled with this server's data."""
-    routes = roi_blueprint(load_roi)
-    routes.before_request(_signed_in)
+    routes = roi_blueprint(lambda slug: frame(slug).nav, load_roi, start.first_page)
+    routes.before_request(signed_in)
     return routes
 
 
-@login_required  # type: ignore[untyped-decorator]
-def _signed_in() -> None:
-    """Nothing below is shown to somebody who is not signed in."""
+def load_roi(slug: str, scope: str, span: Window, filters: RoiFilters) -> RoiReport:
+    """The report of a page. Raises NotFound for an organization that is not the user's."""
+    organization = frame(slug).organization
+    chosen = Filters(team_id=filters.team, provider=filters.provider, repository_id=filters.repository)
+    return reports.roi_report(context().store, organization.id, scope, window=span, filters=chosen)
 
 
-def load_roi(slug: str, scope: str, filters: RoiFilters) -> tuple[RoiReport, Nav]:
-    """The report and frame of a page. Raises NotFound for an organization that is not the user's."""
-    organization, nav, _ = _frame(slug)
-    chosen = Filters(team_id=filters.team, provider=filters.provider)
-    period = _window(organization, filters.period)
-    return reports.roi_report(context().store, organization.id, scope, window=period, filters=chosen), nav
-
-
-def _frame(slug: str) -> tuple[Organization, Nav, Shell]:
-    organization = current_organization(slug)
-    found = shell(context().store, organization.id)
-    nav = Nav(
-        organization=organization.name,
-        slug=organization.slug,
-        base_url=context().settings.base_url,
-        others=tuple((one.slug, one.name) for one in current_organizations() if one.id != organization.id),
-        teams=found.teams,
-        providers=found.providers,
-        user=user.email if (user := current_account()) else None,
-        sign_out_url="/sign-out",
-    )
-    return organization, nav, found
-
-
-def _window(organization: Organization, period: str | None) -> Window:
-    return window(period, organization.timezone, local_day(datetime.now(UTC), organization.timezone))
-
-
-def _range(span: Window) -> str:
-    return f"{date_range(span.start, span.end)} · {span.timezone}"
-
-
-def _id(name: str) -> int | None:
-    """The id of a filter; 0 for `none`. None: not filtered, or not a number."""
-    text = request.args.get(name, "")
-    if text == "none":
-        return 0
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else None
-
-
-def _query(*names: str) -> dict[str, str]:
-    return {name: request.args[name] for name in names if request.args.get(name)}
-
-
-def _applied(page: str, nav: Nav, found: Shell, query: Mapping[str, str]) -> tuple[Applied, ...]:
-    labels = {
-        "repository": "Repository",
-        "team": "Team",
-        "provider": "Provider",
-        "state": "Link",
-        "reason": "Reason",
-        "outcome": "Outcome",
-        "price": "Price",
-        "prompt": "Prompt",
-        "pull": "Pull request",
-    }
-    names = {
-        "repository": {str(number): name for number, name in found.repositories},
-        "team": {str(number): name for number, name in found.teams},
-    }
-    return tuple(
-        Applied(
-            label,
-            names.get(key, {}).get(query[key], query[key].replace("_", " ")),
-            page_url(nav, page, {name: value for name, value in query.items() if name != key}),
-        )
-        for key, label in labels.items()
-        if key in query
-    )
-
-
-def runs_page(slug: str) -> str:
+def runs_page(slug: str) -> Response:
     """Runs behind a figure, newest first."""
-    organization, nav, found = _frame(slug)
-    query = _query("period", "team", "repository", "provider", "state", "reason", "price", "prompt", "pull")
-    span = _window(organization, query.get("period"))
+    around = frame(slug)
+    organization, nav = around.organization, around.nav
+    chosen = read(RunFilters, request.args, organization.timezone, datetime.now(UTC))
+    asked, span = chosen.filters, chosen.window
+    options = names_of_runs(context().store, organization.id, span)
+    bar = bar_of(nav, "runs", chosen, options=options, shown="Its whole life" if asked.pull else None)
+    if other := instead(nav, "runs", "Runs", chosen, bar):
+        return other
     since, until = bounds(span)
-    state = query.get("state")
-    pull = _id("pull")
     where = RunFilter(
-        since=None if pull else since,  # a pull request's runs are those of its whole life
-        until=None if pull else until,
-        provider=query.get("provider"),
-        prompt_id=query.get("prompt"),
-        team_id=_id("team"),
-        repository_id=_id("repository"),
-        state=state if state in _STATES else None,
-        reason=query.get("reason"),
-        code=True if state == "code" else None,
-        priced=False if query.get("price") == "none" else None,
-        pull_request_id=pull,
+        since=None if asked.pull else since,
+        until=None if asked.pull else until,
+        provider=asked.provider,
+        model=asked.model,
+        environment="" if asked.environment == NONE else asked.environment,
+        prompt_id=asked.prompt,
+        team_id=asked.team,
+        repository_id=asked.repository,
+        state=None if asked.state == "code" else asked.state,
+        reason=asked.reason,
+        code=True if asked.state == "code" else None,
+        priced=False if asked.price == NONE else None,
+        pull_request_id=asked.pull,
     )
-    cursor = read_run_cursor(request.args.get("cursor"))
-    page = run_service.page_of_runs(context().store, organization, where, limit=PAGE, before=cursor)
+    page = run_service.page_of_runs(
+        context().store, organization, where, limit=PAGE, before=read_run_cursor(asked.cursor)
+    )
     totals = run_service.totals(context().store, organization.id, where)
     last = page.rows[-1] if page.more else None
-    return render_runs(
-        RunsPage(
-            rows=tuple(_run_row(row) for row in page.rows),
-            total_runs=totals.runs,
-            total_cost=totals.cost_nanos,
-            unpriced_runs=totals.unpriced,
-            query=query,
-            applied=_applied("runs", nav, found, query),
-            range="Its whole life" if pull else _range(span),
-            next_url=page_url(nav, "runs", query | {"cursor": run_cursor(last)}) if last else None,
-        ),
-        nav,
+    shown = RunsPage(
+        rows=tuple(_run_row(row) for row in page.rows),
+        total_runs=totals.runs,
+        total_cost=totals.cost_nanos,
+        unpriced_runs=totals.unpriced,
+        bar=bar,
+        started=around.shell.started,
+        next_url=page_url(nav, "runs", query_of(asked) | {"cursor": run_cursor(last)}) if last else None,
     )
+    return Response(render_runs(shown, nav))
 
 
 def _run_row(row: Any, target: str | None = None) -> RunRow:
@@ -228,7 +154,8 @@ _CLASSES = {
 
 def run_page(slug: str, run_id: str) -> str:
     """One run: why it costs what it does, and what it is linked to."""
-    organization, nav, _ = _frame(slug)
+    around = frame(slug)
+    organization, nav = around.organization, around.nav
     number = read_id("run", run_id)
     if number is None:
         raise NotFound("No such run")
@@ -291,18 +218,22 @@ def _target(link: Any) -> str:
     return f"{name} #{link.number}" if link.number else f"{name} {(link.commit_sha or '')[:7]}"
 
 
-def pulls_page(slug: str) -> str:
+def pulls_page(slug: str) -> Response:
     """Pull requests behind a figure, latest end first."""
-    organization, nav, found = _frame(slug)
-    query = _query("period", "team", "repository", "provider", "outcome")
-    span = _window(organization, query.get("period"))
+    around = frame(slug)
+    organization, nav = around.organization, around.nav
+    chosen = read(PullFilters, request.args, organization.timezone, datetime.now(UTC))
+    asked, span = chosen.filters, chosen.window
+    bar = bar_of(nav, "pulls", chosen)
+    if other := instead(nav, "pulls", "Pull requests", chosen, bar):
+        return other
     page = reports.pull_request_report(
         context().store,
         organization.id,
         window=span,
-        filters=Filters(team_id=_id("team"), provider=query.get("provider"), repository_id=_id("repository")),
-        outcome=query.get("outcome") if query.get("outcome") in _OUTCOMES else None,
-        cursor=request.args.get("cursor"),
+        filters=Filters(team_id=asked.team, provider=asked.provider, repository_id=asked.repository),
+        outcome=asked.outcome,
+        cursor=asked.cursor,
         limit=PAGE,
     )
     rows = tuple(
@@ -322,16 +253,12 @@ def pulls_page(slug: str) -> str:
         )
         for row in page.rows
     )
-    return render_pulls(
-        PullsPage(
-            rows=rows,
-            total_pulls=page.total_pulls,
-            total_cost=page.total_cost,
-            any_known=found.pulls_known,
-            query=query,
-            applied=_applied("pulls", nav, found, query),
-            range=_range(span),
-            next_url=page_url(nav, "pulls", query | {"cursor": page.next_cursor}) if page.next_cursor else None,
-        ),
-        nav,
+    shown = PullsPage(
+        rows=rows,
+        total_pulls=page.total_pulls,
+        total_cost=page.total_cost,
+        any_known=around.shell.pulls_known,
+        bar=bar,
+        next_url=page_url(nav, "pulls", query_of(asked) | {"cursor": page.next_cursor}) if page.next_cursor else None,
     )
+    return Response(render_pulls(shown, nav))

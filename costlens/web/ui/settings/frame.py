@@ -9,11 +9,8 @@ from flask import flash, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from costlens.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
-from costlens.services.shell import shell
 from costlens.web.access import current_member, page_organization
-from costlens.web.auth import current_account, current_organizations
-from costlens.web.context import context
-from costlens.web.ui.nav import Nav
+from costlens.web.ui.frame import frame
 
 PAGE = "settings/people"  # what the navigation calls the whole area
 
@@ -34,30 +31,14 @@ def settings_page(template: str, tab: str, **values: object) -> str:
     member = current_member()
     return render_template(
         f"settings/{template}",
-        nav=_nav(),
+        nav=frame(page_organization().slug).nav,
         page=PAGE,
-        tabs=[(label, path) for label, path, permission in TABS if member.may(permission)],
+        areas=[(label, path) for label, path, permission in TABS if member.may(permission)],
         tab=f"settings/{tab}",
         member=member,
         organization=page_organization(),
         now=datetime.now(UTC),
         **values,
-    )
-
-
-def _nav() -> Nav:
-    organization = page_organization()
-    found = shell(context().store, organization.id)
-    user = current_account()
-    return Nav(
-        organization=organization.name,
-        slug=organization.slug,
-        base_url=context().settings.base_url,
-        others=tuple((one.slug, one.name) for one in current_organizations() if one.id != organization.id),
-        teams=found.teams,
-        providers=found.providers,
-        user=user.email if user else None,
-        sign_out_url="/sign-out",
     )
 
 

@@ -14,7 +14,7 @@ from costlens.services.shell import shell
 from costlens.web.access import current_member, needs, page_organization
 from costlens.web.context import context
 from costlens.web.ui.settings.frame import do, id_of, settings_page, settings_url, text_of
-from costlens.web.ui.settings.snippets import snippets
+from costlens.web.ui.snippets import first_run_snippets
 
 _LIVES = {"": "Never", "30": "In 30 days", "90": "In 90 days", "365": "In a year"}
 _OVERLAPS = {"0": "at once", "1": "in an hour", "24": "in a day", "168": "in a week"}
@@ -94,7 +94,7 @@ def _shown(name: str, text: str, before: str | None) -> str:
         name=name,
         key=text,
         before=before,
-        snippets=snippets(context().settings.base_url, text),
+        snippets=first_run_snippets(context().settings.base_url, text),
     )
 
 

@@ -10,10 +10,12 @@ from werkzeug.wrappers import Response
 
 from costlens.domain.errors import Conflict, InvalidInput
 from costlens.services import organization_settings
+from costlens.services.first_steps import first_steps
 from costlens.web.access import current_member, needs, page_organization
 from costlens.web.context import context
-from costlens.web.ui.accounts import page
+from costlens.web.ui.frame import frame
 from costlens.web.ui.settings.frame import do, settings_page, settings_url, text_of
+from costlens.web.ui.start import render_start
 
 _REBUILD_SECONDS = 7200
 
@@ -57,19 +59,19 @@ def change(slug: str) -> Response:
 @needs("create_organization")
 def create(slug: str) -> str | Response:
     """Makes another organization and shows its first key, this once."""
-    settings = context().settings
     try:
         made = organization_settings.new_organization(
             context().store,
             current_member(),
             text_of("name"),
             page_organization().timezone,
-            plan=settings.default_plan,
+            plan=context().settings.default_plan,
         )
     except (InvalidInput, Conflict) as error:
         flash(error.message, "error")
         return redirect(settings_url("organization"), 303)
-    return page("sign_in/ready.html", organization=made.organization, key=made.api_key, base_url=settings.base_url)
+    steps = first_steps(context().store, made.organization)
+    return render_start(steps, frame(made.organization.slug).nav, key=made.api_key)
 
 
 @needs("delete_organization")

@@ -12,7 +12,7 @@ from costlens.web import charts
 from costlens.web.access import current_member, needs, page_organization
 from costlens.web.context import context
 from costlens.web.formats import date_range
-from costlens.web.ui.roi import PERIODS
+from costlens.web.ui.filters import PERIODS
 from costlens.web.ui.settings.frame import settings_page
 
 

@@ -1,0 +1,82 @@
+"""The links that a look at everything gives: all runs and all facts at once, read straight from the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from costlens.domain.linking import RULESET_V1, link_runs
+from costlens.domain.links import CommitFact, ManualDecision, PullFact, RepositoryFacts
+from costlens.domain.trailers import body_trailers, commit_trailers
+from costlens.store import tables as t
+from costlens.store.homeless import homes
+from costlens.store.link_work import read_runs, run_fact
+from tests.services.ledger import Ledger
+
+Answer = tuple[str, str | None, list[tuple[Any, ...]]]  # state, reason, links
+
+
+def stored_links(ledger: Ledger) -> dict[int, Answer]:
+    """What the database says of each run that may be linked."""
+    links = [row for row in ledger.rows(t.links) if row["valid_to"] is None]
+    fields = ("repository_id", "pull_request_id", "commit_sha", "rule", "confidence", "state", "evidence")
+    return {
+        run["id"]: (
+            run["link_state"],
+            run["unlinked_reason"],
+            [tuple(link[name] for name in fields) for link in links if link["run_id"] == run["id"]],
+        )
+        for run in ledger.rows(t.runs)
+        if run["code"]
+    }
+
+
+def expected_links(ledger: Ledger, now: datetime) -> dict[int, Answer]:
+    """What the pure linker says of each run, given everything that the database knows."""
+    with ledger.store.read() as tx:
+        runs = read_runs(tx, ledger.organization.id, [row["id"] for row in ledger.rows(t.runs)])
+        home = homes(tx, ledger.organization.id, [run for run in runs if run["repository_id"] is None])
+    decisions = [
+        ManualDecision(row["run_id"], row["pull_request_id"], row["confirmed"], row["decided_by"])
+        for row in ledger.rows(t.link_decisions)
+    ]
+    found: dict[int, Answer] = {}
+    for place in (0, *(row["id"] for row in ledger.rows(t.repositories))):
+        own = [run_fact(run) for run in runs if (run["repository_id"] or home.get(run["id"], 0)) == place]
+        for answer in link_runs(own, all_facts(ledger, place), decisions, RULESET_V1, now):
+            links = [
+                (place, one.pull_request_id, one.commit_sha, one.rule, one.confidence, str(one.state), one.evidence)
+                for one in answer.links
+            ]
+            found[answer.run_id] = (str(answer.state), answer.reason and str(answer.reason), links)
+    return found
+
+
+def all_facts(ledger: Ledger, repository_id: int) -> RepositoryFacts:
+    """Every pull request and commit of a repository."""
+    default = {row["id"]: row["default_branch"] or "" for row in ledger.rows(t.repositories)}.get(repository_id, "")
+    commits = {row["id"]: commit(row) for row in ledger.rows(t.commits) if row["repository_id"] == repository_id}
+    members = sorted(ledger.rows(t.pull_request_commits), key=lambda row: (row["pull_request_id"], row["position"]))
+    held = {row["commit_id"] for row in members}
+    return RepositoryFacts(
+        default,
+        tuple(
+            pull(row, tuple(commits[one["commit_id"]] for one in members if one["pull_request_id"] == row["id"]))
+            for row in ledger.rows(t.pull_requests)
+            if row["repository_id"] == repository_id
+        ),
+        tuple(fact for number, fact in commits.items() if number not in held),
+    )
+
+
+def commit(row: Mapping[str, Any]) -> CommitFact:
+    named = commit_trailers(row["message"])
+    times, sets = (row["authored_at"], row["committed_at"]), (frozenset(row["files"]), frozenset(row["branches"]))
+    return CommitFact(row["sha"], row["person_id"], *times, *sets, named.run_keys, named.sessions, named.prompts)
+
+
+def pull(row: Mapping[str, Any], commits: tuple[CommitFact, ...]) -> PullFact:
+    named = body_trailers(row["body"])
+    names = ("id", "number", "head_ref", "base_ref", "person_id", "created_at", "merged_at", "closed_at")
+    return PullFact(*(row[name] for name in names), commits, named.run_keys, named.sessions, row["merge_commit_sha"])
