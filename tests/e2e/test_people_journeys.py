@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,28 +12,24 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.e2e.browsers import chromium, needs_chromium
 from tests.e2e.people_server import Running, running
 from tests.e2e.servers import free_port, wait_until
-from tests.e2e.test_roi_page import CHROMIUM, QUIET
 from tests.peers import BIN, node_modules
 from tests.web.github_peer import GithubPeer, github_peer
 from tests.web.mail import MailServer, link_in, mail_server
 from tests.web.people import add_member
 
 PASSWORD = "correct horse battery"
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and "CI" not in os.environ, reason="no Chromium on this machine: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

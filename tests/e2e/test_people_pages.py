@@ -6,21 +6,20 @@ How they look does not depend on the engine, so they are served from SQLite.
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from costlens.services import passwords
 from costlens.services.keys import create_key
 from costlens.services.organizations import create_team
 from costlens.store.organizations import find_user
+from tests.e2e.browsers import ARTIFACTS, WATCH_SHIFTS, chromium, needs_chromium
 from tests.e2e.people_server import Running, running
 from tests.e2e.servers import a_run
-from tests.e2e.test_roi_page import ARTIFACTS, CHROMIUM, QUIET, WATCH_SHIFTS
 from tests.web.people import add_member
 
 SETTINGS = "/app/acme/settings"
@@ -45,9 +44,7 @@ OUTSIDE = {
     "invitation": "invitation",
     "no-invitation": "/invitations/x",
 }
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and "CI" not in os.environ, reason="no Chromium on this machine: apt-get install chromium"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +67,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
