@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from costlens.domain.plans import DEFAULT_BATCH, Plan, read_plans
 
@@ -22,6 +22,18 @@ _PLANS = Path(__file__).with_name("plans.toml")
 
 class SettingsError(Exception):
     """A setting cannot be used; the message names it and says what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where e-mails are handed in, and who they are from."""
+
+    host: str
+    port: int
+    tls: bool  # from the first byte; else STARTTLS where the server offers it, and always before a password is sent
+    user: str | None  # None: without signing in
+    password: str | None
+    sender: str  # an address, or `Name <address>`
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,11 @@ class Settings:
     default_plan: str
     web_workers: int
     max_body_bytes: int
+    github_url: str
+    github_api_url: str
+    github_client_id: str | None  # None: no sign-in with GitHub
+    github_client_secret: str | None  # None: no sign-in with GitHub
+    mail: MailServer | None  # None: no e-mails, links are copied
 
     def plan(self, name: str) -> Plan:
         """What a plan allows; one that the file of plans no longer names limits nothing."""
@@ -52,6 +69,11 @@ class Settings:
     def queue_url(self) -> str:
         return self.redis_url or f"unix://{self.queue_socket}"
 
+    @property
+    def github_sign_in(self) -> bool:
+        """Whether people sign in with GitHub; else with e-mail and password."""
+        return self.github_client_id is not None
+
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from the environment; makes the data folder and its secret on first use. Raises SettingsError."""
@@ -61,13 +83,14 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"COSTLENS_DATA: cannot make the folder {data}: {error.strerror}") from error
-    base_url = (_value(env, "COSTLENS_BASE_URL") or "http://127.0.0.1:8787").rstrip("/")
-    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).netloc:
-        raise SettingsError(f"COSTLENS_BASE_URL: {base_url!r} is not an http or https address")
+    base_url = _address("COSTLENS_BASE_URL", _value(env, "COSTLENS_BASE_URL") or "http://127.0.0.1:8787")
     plan = _value(env, "COSTLENS_DEFAULT_PLAN") or "self-hosted"
     plans = _plans(_value(env, "COSTLENS_PLANS"))
     if plan not in plans:
         raise SettingsError(f"COSTLENS_DEFAULT_PLAN: {plan!r} is not one of {', '.join(plans)}")
+    client_id, client_secret = _value(env, "GITHUB_CLIENT_ID"), _value(env, "GITHUB_CLIENT_SECRET")
+    if (client_id is None) != (client_secret is None):
+        raise SettingsError("GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET: one is of no use without the other")
     return Settings(
         data=data,
         database_url=_database_url(_value(env, "DATABASE_URL")) or f"sqlite:///{data / 'costlens.db'}",
@@ -78,6 +101,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         default_plan=plan,
         web_workers=_number(env, "COSTLENS_WEB_WORKERS", default=1, low=1, high=64),
         max_body_bytes=_number(env, "COSTLENS_MAX_BODY_BYTES", default=10 * 1024 * 1024, low=1024, high=1 << 30),
+        github_url=_address("GITHUB_URL", _value(env, "GITHUB_URL") or "https://github.com"),
+        github_api_url=_address("GITHUB_API_URL", _value(env, "GITHUB_API_URL") or "https://api.github.com"),
+        github_client_id=client_id,
+        github_client_secret=client_secret,
+        mail=_mail_server(_value(env, "SMTP_URL"), _value(env, "SMTP_FROM"), base_url),
     )
 
 
@@ -90,6 +118,40 @@ def _value(env: Mapping[str, str], name: str) -> str | None:
         except UnicodeDecodeError as error:
             raise SettingsError(f"{name}_FILE: cannot read {path}: it is not text") from error
     return env.get(name) or None
+
+
+def _address(name: str, text: str) -> str:
+    """An address without a slash at its end."""
+    address = text.rstrip("/")
+    if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).netloc:
+        raise SettingsError(f"{name}: {address!r} is not an http or https address")
+    return address
+
+
+def _mail_server(text: str | None, sender: str | None, base_url: str) -> MailServer | None:
+    if text is None:
+        return None
+    # The address may hold a password: no message shows it.
+    wrong = SettingsError("SMTP_URL: it is smtp://user:password@host:587 or smtps://user:password@host:465")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.path not in ("", "/"):
+        raise wrong
+    tls = parts.scheme == "smtps"
+    sender = sender or f"CostLens <costlens@{urlsplit(base_url).hostname}>"
+    if "@" not in sender or not sender.isprintable():
+        raise SettingsError(f"SMTP_FROM: {sender!r} is neither an e-mail address nor `Name <address>`")
+    return MailServer(
+        host=parts.hostname,
+        port=port or (465 if tls else 587),
+        tls=tls,
+        user=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        sender=sender,
+    )
 
 
 def _number(env: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:

@@ -13,7 +13,7 @@ from costlens.queue import JobQueue
 from costlens.rate_limits import RateLimits
 from costlens.response_cache import ResponseCache
 from costlens.store.engine import Store
-from costlens.web import errors, security
+from costlens.web import access, errors, security
 from costlens.web.api import (
     analytics,
     cache,
@@ -35,7 +35,8 @@ from costlens.web.limits import set_up_limits
 from costlens.web.payload import set_up_packing
 from costlens.web.static_files import set_up_static_files
 from costlens.web.templating import set_up_templates
-from costlens.web.ui import accounts, demo, pages, start, styleguide
+from costlens.web.ui import accounts, demo, invitations, pages, sign_in, start, styleguide
+from costlens.web.ui.settings import SETTINGS
 
 # Inside the package in a wheel, beside it in a checkout.
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
@@ -60,7 +61,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     redis = settings.queue_url
     app.extensions["costlens"] = Context(
-        settings, Store(settings.database_url), JobQueue(redis), RateLimits(redis), ResponseCache(redis)
+        settings,
+        Store(settings.database_url, folder=settings.data),
+        JobQueue(redis),
+        RateLimits(redis),
+        ResponseCache(redis),
     )
     if settings.base_url.startswith("https:"):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
@@ -70,6 +75,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     set_up_templates(app)
     set_up_static_files(app)
     security.set_up_headers(app)
+    access.set_up_access(app)
     set_up_idempotency(app)
     set_up_packing(app)
     for prefix in ("", "/api"):
@@ -78,12 +84,15 @@ def create_app(settings: Settings | None = None) -> Flask:
             routes.name = f"api{prefix.replace('/', '_')}_{routes.name}"
             app.register_blueprint(routes, url_prefix=prefix or None)
     app.register_blueprint(docs.blueprint())
-    app.register_blueprint(accounts.blueprint())
+    for outside in (accounts, sign_in, invitations):
+        app.register_blueprint(outside.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
     app.register_blueprint(start.blueprint())
     app.register_blueprint(demo.blueprint())
     app.register_blueprint(styleguide.blueprint())
+    for area in SETTINGS:
+        app.register_blueprint(area.blueprint())
     app.after_request(_request_id)
     return app
 

@@ -49,7 +49,7 @@ def store(settings: Settings) -> Iterator[Store]:
     usage._shares.clear()
     ingest._touched.clear()
     keys._trusted.forget()
-    opened = Store(settings.database_url)
+    opened = Store(settings.database_url, folder=settings.data)
     yield opened
     opened.close()
 

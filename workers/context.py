@@ -14,7 +14,7 @@ from costlens.store.engine import Store
 def opened() -> Iterator[tuple[Store, JobQueue]]:
     """Store and queue from the settings, closed at the end of the job."""
     settings = load_settings()
-    store = Store(settings.database_url)
+    store = Store(settings.database_url, folder=settings.data)
     try:
         yield store, JobQueue(settings.queue_url)
     finally:

@@ -25,7 +25,7 @@ SHOWN = 50  # differences of one organization that are printed one by one
 def open_store() -> tuple[Settings, Store]:
     """Settings and the upgraded database of a command that works on data. Raises SettingsError, Unavailable."""
     settings = load_settings()
-    store = Store(settings.database_url)
+    store = Store(settings.database_url, folder=settings.data)
     upgrade_store(store)
     return settings, store
 

@@ -46,7 +46,7 @@ def demo(host: str, port: int, data: Path | None, until: datetime | None, days: 
     last = until.date() if until else now.date()
     made = generate(last, days=days, now=now if last >= now.date() else None)
     group = start_group(settings, host, port)
-    store = Store(settings.database_url)
+    store = Store(settings.database_url, folder=settings.data)
     try:
         loaded = load(store, settings, made, group.url)
         click.echo(_table(store, loaded, last))

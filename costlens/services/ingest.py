@@ -125,6 +125,7 @@ class _Batch:
         tx, organization, now = self.tx, self.organization_id, self.calls[0].at
         runs = [item.run for item in items]
         names = {run.repository for run in runs if run.repository}
+        names |= {call.key.repository for call in self.calls if call.key.repository}
         self.repositories = repository_ids(tx, organization, names, now) if names else {}
         actors = {run.actor: actor_identities(run.actor) for run in runs if run.actor}
         own = {key.member_email for key in (call.key for call in self.calls) if key.member_email}
@@ -190,7 +191,8 @@ class _Batch:
     def _place(self, item: PreparedRun) -> dict[str, Any]:
         """The row with all that only the transaction knows."""
         run, row = item.run, item.row
-        repository = self.repositories.get(run.repository) if run.repository else None
+        named = run.repository or self.key.repository
+        repository = self.repositories.get(named) if named else None
         person = self.people.get(run.actor) if run.actor else self.members.get(self.key.member_id or 0)
         row["id"] = _ids.take(to_millis(self.now))
         row["repository_id"] = repository

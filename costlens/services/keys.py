@@ -1,7 +1,8 @@
 """API keys: made once, kept as a hash, checked on every call.
 
-A checked key is trusted for a second without asking the database again, so what another process changes (revocation,
-scopes, the organization's time zone) holds here within a second. A revocation in this process holds at once.
+A checked key is trusted for a second without asking the database again. Whoever changes keys raises the number that the
+processes of this machine share (`Store.access`), and trust that began under another number is worth nothing: a
+revocation holds at once in all of them, and on other machines within the second (docs/decisions/0010).
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import threading
 import time
 from datetime import UTC, datetime
 
+from costlens.domain import access
 from costlens.domain.errors import Forbidden, InvalidInput, NotFound, Unauthorized
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store, Tx
 from costlens.store.organizations import KeyRow
 
-SCOPES = ("ingest", "read", "admin")
+SCOPES = tuple(access.SCOPES)
+PURPOSES = ("development", "staging", "production")
 _FORM = re.compile(r"^cl_[0-9a-f]{64}$")
 _TRUST_SECONDS = 1.0
 _TRUSTED_KEYS = 10_000  # more than that many in use within a second: forget all and begin anew
@@ -29,15 +32,16 @@ class _Trusted:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._keys: dict[bytes, tuple[float, Store, KeyRow]] = {}
+        self._keys: dict[bytes, tuple[float, int, Store, KeyRow]] = {}
         self._forgotten = 0  # how often everything was forgotten
 
     def find(self, store: Store, known_by: bytes) -> KeyRow | None:
-        until, where, key = self._keys.get(known_by, (0.0, None, None))
-        return key if where is store and time.monotonic() < until else None
+        until, version, where, key = self._keys.get(known_by, (0.0, 0, None, None))
+        return key if where is store and time.monotonic() < until and version == store.access.read() else None
 
     def ask(self, store: Store, known_by: bytes) -> KeyRow | None:
-        asked, forgotten = time.monotonic(), self._forgotten
+        # Before the question: what is changed after it is changed under another version.
+        asked, forgotten, version = time.monotonic(), self._forgotten, store.access.read()
         with store.read() as tx:
             key = org_store.find_key(tx, known_by)
         if key is not None and key.revoked_at is None:
@@ -46,7 +50,7 @@ class _Trusted:
                     self._keys.clear()
                 # What was read before a revocation must not outlive it.
                 if forgotten == self._forgotten:
-                    self._keys[known_by] = (asked + _TRUST_SECONDS, store, key)
+                    self._keys[known_by] = (asked + _TRUST_SECONDS, version, store, key)
         return key
 
     def forget(self) -> None:
@@ -56,6 +60,12 @@ class _Trusted:
 
 
 _trusted = _Trusted()
+
+
+def forget_trusted(store: Store) -> None:
+    """Makes every process of this machine ask again; to be called once a change of what keys may do is committed."""
+    _trusted.forget()
+    store.access.raise_by_one()
 
 
 def new_key(
@@ -68,11 +78,11 @@ def new_key(
     team_id: int | None = None,
     purpose: str | None = None,
     scopes: str = "ingest read",
+    repository_id: int | None = None,
+    expires_at: datetime | None = None,
+    created_by: str | None = None,
 ) -> str:
     """Makes a key and answers its text, the only time it is known. Raises InvalidInput for an unknown scope."""
-    unknown = set(scopes.split()) - set(SCOPES)
-    if unknown or not scopes.split():
-        raise InvalidInput(f"scopes are some of {', '.join(SCOPES)}", field="scopes")
     text = f"cl_{secrets.token_hex(32)}"
     org_store.create_key(
         tx,
@@ -85,7 +95,10 @@ def new_key(
             "member_id": member_id,
             "team_id": team_id,
             "purpose": purpose,
-            "scopes": " ".join(scopes.split()),
+            "scopes": access.check_scopes(scopes.split(), None),
+            "repository_id": repository_id,
+            "expires_at": expires_at,
+            "created_by": created_by,
             "created_at": now,
         },
     )
@@ -106,6 +119,8 @@ def authenticate(store: Store, text: str | None, scope: str | None, *, now: date
     key = _trusted.find(store, known_by) or _trusted.ask(store, known_by)
     if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at):
         raise Unauthorized("Unauthorized - Invalid API key")
+    if key.paused_at is not None:
+        raise Unauthorized("Unauthorized - This API key is paused")
     if scope is not None and scope not in key.scopes:
         raise Forbidden(f"This key may not {scope}; it has the scopes {', '.join(sorted(key.scopes))}")
     return key
@@ -124,7 +139,7 @@ def create_key(
 ) -> str:
     """A key for an organization given by name or slug. Raises NotFound for an unknown organization or member."""
     at = now or datetime.now(UTC)
-    if purpose not in (None, "development", "production", "staging"):
+    if purpose not in (None, *PURPOSES):
         raise InvalidInput("purpose is development, production or staging", field="purpose")
     with store.write() as tx:
         found = org_store.find_organization(tx, organization)
@@ -162,7 +177,7 @@ def revoke_key(store: Store, organization: str, key: str, *, now: datetime | Non
         if found is None or len(key) < 11 or not org_store.revoke_keys(tx, found.id, key[:11], at):
             raise NotFound("No valid key begins like this")
         org_store.add_audit(tx, found.id, at=at, actor="console", action="key.revoked", subject=key[:11], details={})
-    _trusted.forget()
+    forget_trusted(store)
 
 
 def find_key_id(store: Store, organization_id: int, key: str) -> int:

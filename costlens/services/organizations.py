@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 from costlens.domain.errors import Conflict, InvalidInput, NotFound
 from costlens.domain.names import slug
-from costlens.services.keys import new_key
+from costlens.services.keys import forget_trusted, new_key
+from costlens.services.sessions import hash_of
 from costlens.store import organizations as org_store
+from costlens.store import sessions as session_store
 from costlens.store.engine import Store, Tx
 from costlens.store.organizations import Organization, User
 from costlens.store.rollup_check import set_check
@@ -117,6 +118,7 @@ def set_organization(store: Store, name: str, changes: dict[str, Any], *, now: d
                 details=changes,
             )
         changed = org_store.get_organization(tx, organization.id)
+    forget_trusted(store)  # a key carries its organization's zone and plan
     return changed or organization
 
 
@@ -148,7 +150,7 @@ def sign_in_link(store: Store, email: str, *, now: datetime | None = None) -> st
 
 def _new_link(tx: Tx, user_id: int, now: datetime) -> str:
     token = secrets.token_urlsafe(32)
-    org_store.add_sign_in_link(tx, _hash(token), user_id, now + SIGN_IN_LIFE)
+    session_store.add_link(tx, hash_of(token), user_id, now + SIGN_IN_LIFE, "sign_in")
     return token
 
 
@@ -156,12 +158,8 @@ def use_sign_in_link(store: Store, token: str, *, now: datetime | None = None) -
     """The account of a link, once. None: unknown, used or expired."""
     at = now or datetime.now(UTC)
     with store.write() as tx:
-        user_id = org_store.use_sign_in_link(tx, _hash(token), at)
+        user_id = session_store.use_link(tx, hash_of(token), "sign_in", at)
         return org_store.get_user(tx, user_id) if user_id is not None else None
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
 
 
 def owner_exists(store: Store) -> bool:

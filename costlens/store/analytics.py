@@ -57,6 +57,7 @@ class Where:
     team_id: int | None = None  # 0: no team
     repository_id: int | None = None  # 0: no repository
     prompt_id: str | None = None
+    person_id: int | None = None
 
 
 def _columns(table: Any) -> list[ColumnElement[Any]]:
@@ -175,6 +176,7 @@ def _narrow(columns: Any, where: Where) -> list[ColumnElement[bool]]:
         (columns.team_id, where.team_id),
         (columns.repository_id, where.repository_id),
         (columns.prompt_id, where.prompt_id),
+        (columns.person_id, where.person_id),
     )
     return found + [column == value for column, value in pairs if value is not None]
 

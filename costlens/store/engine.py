@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -15,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from costlens.config import SettingsError
 from costlens.domain.errors import Unavailable
+from costlens.store.shared_number import SharedNumber
 from costlens.store.writer_turn import WriterTurn
 
 Tx = Connection  # what every function of the store takes first: an open transaction
@@ -33,9 +35,11 @@ class Store:
     """An engine with `read` (a snapshot) and `write` (a transaction that commits, or leaves nothing).
 
     Keys of other tables are enforced unless `enforce_keys` is false, which only SQLite heeds and only migrations want.
+    `folder` is one that all processes on this machine with this database share: there lies the number by which they
+    tell each other that access changed. Of SQLite it lies beside the database.
     """
 
-    def __init__(self, url: str, *, enforce_keys: bool = True) -> None:
+    def __init__(self, url: str, *, enforce_keys: bool = True, folder: Path | None = None) -> None:
         self.engine: Engine = _engine(url, enforce_keys)
         self.dialect = self.engine.dialect.name
         # SQLite's BEGIN is such a snapshot by itself.
@@ -44,6 +48,7 @@ class Store:
         )
         self._reader = self.engine.execution_options(**snapshot)
         self._turn = WriterTurn(self.engine.url.database) if self.dialect == "sqlite" else None
+        self.access = SharedNumber(_access_file(self.engine.url, folder))
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
@@ -92,8 +97,16 @@ class Store:
 
     def close(self) -> None:
         self.engine.dispose()
+        self.access.close()
         if self._turn is not None:
             self._turn.close()
+
+
+def _access_file(url: URL, folder: Path | None) -> Path | None:
+    """None: no other process can be told."""
+    if url.get_backend_name() == "sqlite":
+        return Path(f"{url.database}-access") if url.database not in (None, "", ":memory:") else None
+    return folder / "access-version" if folder else None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 
+from costlens.domain.access import scopes_of
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.upsert import insert_one, keep_first
@@ -49,13 +50,16 @@ class KeyRow:
     scopes: frozenset[str]
     expires_at: datetime | None  # None: never
     revoked_at: datetime | None  # None: valid
+    paused_at: datetime | None  # None: not paused
+    repository: str | None  # owner/name of runs that name none. None: not bound to a repository
 
 
 _COLUMNS = ("id", "name", "slug", "plan", "timezone", "hourly_cost_cents", "demo")
-_organization = [t.organizations.c[name] for name in _COLUMNS]
+organization_columns = [t.organizations.c[name] for name in _COLUMNS]
 
 
-def _read(row: Row[Any]) -> Organization:
+def read_organization(row: Any) -> Organization:
+    """The organization in a row that has `organization_columns`."""
     return Organization(*(row._mapping[t.organizations.c[name]] for name in _COLUMNS))
 
 
@@ -66,31 +70,31 @@ def create_organization(tx: Tx, values: dict[str, Any]) -> int:
 
 def get_organization(tx: Tx, organization_id: int) -> Organization | None:
     """An organization by id. None: there is none."""
-    row = tx.execute(select(*_organization).where(t.organizations.c.id == organization_id)).first()
-    return _read(row) if row else None
+    row = tx.execute(select(*organization_columns).where(t.organizations.c.id == organization_id)).first()
+    return read_organization(row) if row else None
 
 
 def find_organization(tx: Tx, text: str) -> Organization | None:
     """By slug or by name."""
-    query = select(*_organization).where((t.organizations.c.slug == text) | (t.organizations.c.name == text))
+    query = select(*organization_columns).where((t.organizations.c.slug == text) | (t.organizations.c.name == text))
     row = tx.execute(query.order_by(t.organizations.c.id)).first()
-    return _read(row) if row else None
+    return read_organization(row) if row else None
 
 
 def list_organizations(tx: Tx, user_id: int | None = None) -> list[Organization]:
     """All, or those of one user; oldest first."""
-    query = select(*_organization).order_by(t.organizations.c.id)
+    query = select(*organization_columns).order_by(t.organizations.c.id)
     if user_id is not None:
         query = query.join(t.members).where(t.members.c.user_id == user_id)
-    return [_read(row) for row in tx.execute(query)]
+    return [read_organization(row) for row in tx.execute(query)]
 
 
 def list_demos(tx: Tx, owner_id: int | None = None) -> list[Organization]:
     """Demo organizations: all, or those that a user owns."""
-    query = select(*_organization).where(t.organizations.c.demo).order_by(t.organizations.c.id)
+    query = select(*organization_columns).where(t.organizations.c.demo).order_by(t.organizations.c.id)
     if owner_id is not None:
         query = query.join(t.members).where(t.members.c.user_id == owner_id, t.members.c.role == "owner")
-    return [_read(row) for row in tx.execute(query)]
+    return [read_organization(row) for row in tx.execute(query)]
 
 
 def change_organization(tx: Tx, organization_id: int, values: dict[str, Any]) -> None:
@@ -184,14 +188,23 @@ def find_key(tx: Tx, key_hash: bytes) -> KeyRow | None:
     """The key of this SHA-256, valid or not."""
     key = t.api_keys.c
     row = tx.execute(
-        select(t.api_keys, t.members.c.person_id, t.users.c.email, *(c.label(f"o_{c.name}") for c in _organization))
+        select(
+            t.api_keys,
+            t.members.c.person_id,
+            t.members.c.role,
+            t.users.c.email,
+            t.repositories.c.name.label("repository"),
+            *(c.label(f"o_{c.name}") for c in organization_columns),
+        )
         .join(t.organizations, t.organizations.c.id == key.organization_id)
+        .outerjoin(t.repositories, t.repositories.c.id == key.repository_id)
         .outerjoin(t.members, t.members.c.id == key.member_id)
         .outerjoin(t.users, t.users.c.id == t.members.c.user_id)
         .where(key.key_hash == key_hash)
     ).first()
     if row is None:
         return None
+    scopes = frozenset(row.scopes.split())
     return KeyRow(
         id=row.id,
         organization=Organization(*(row._mapping[f"o_{name}"] for name in _COLUMNS)),
@@ -201,9 +214,11 @@ def find_key(tx: Tx, key_hash: bytes) -> KeyRow | None:
         member_email=row.email,
         team_id=row.team_id,
         purpose=row.purpose,
-        scopes=frozenset(row.scopes.split()),
+        scopes=scopes & scopes_of(row.role) if row.role else scopes,  # a personal key never does more than its member
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        paused_at=row.paused_at,
+        repository=row.repository,
     )
 
 
@@ -234,22 +249,6 @@ def revoke_keys(tx: Tx, organization_id: int, prefix: str, now: datetime) -> int
         .where(key.organization_id == organization_id, key.prefix == prefix, key.revoked_at.is_(None))
         .values(revoked_at=now)
     ).rowcount
-
-
-def add_sign_in_link(tx: Tx, token_hash: bytes, user_id: int, expires_at: datetime) -> None:
-    """Inserts a link that signs an account in, known by the hash of its token."""
-    tx.execute(insert(t.sign_in_links).values(token_hash=token_hash, user_id=user_id, expires_at=expires_at))
-
-
-def use_sign_in_link(tx: Tx, token_hash: bytes, now: datetime) -> int | None:
-    """The user of a link, once. None: unknown, used or expired."""
-    link = t.sign_in_links.c
-    used = tx.execute(
-        update(t.sign_in_links)
-        .where(link.token_hash == token_hash, link.used_at.is_(None), link.expires_at > now)
-        .values(used_at=now)
-    ).rowcount
-    return tx.scalar(select(link.user_id).where(link.token_hash == token_hash)) if used else None
 
 
 def add_audit(

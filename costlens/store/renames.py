@@ -55,4 +55,10 @@ def _join(tx: Tx, organization_id: int, *, keep: int, drop: int, name: str) -> N
         .values(repository_id=keep, linked_at=None)
     )
     move_sums(tx, organization_id, "repository", keep=keep, drop=drop)
+    key = t.api_keys.c
+    tx.execute(
+        update(t.api_keys)
+        .where(key.organization_id == organization_id, key.repository_id == drop)
+        .values(repository_id=keep)
+    )
     tx.execute(t.repositories.delete().where(repository.organization_id == organization_id, repository.id == drop))

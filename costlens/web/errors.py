@@ -131,4 +131,5 @@ def _is_lost_browser() -> bool:
 
 def is_page(path: str) -> bool:
     """People on the pages get a page; callers of the API get JSON, whatever they accept."""
-    return path == "/" or path.startswith(("/app", "/sign-in", "/sign-out", "/set-up", "/styleguide", "/docs"))
+    roots = ("/app", "/sign-in", "/sign-out", "/set-up", "/invitations", "/styleguide", "/docs")
+    return path == "/" or path.startswith(roots)

@@ -128,6 +128,20 @@ def ago(value: datetime | None, now: datetime) -> str:
     return f"{day(value)} {value.year}"
 
 
+def browser(agent: str | None) -> str:
+    """A browser's own description of itself in two words: "Firefox on Linux"; else what it begins with."""
+    if not agent:
+        return "Unknown browser"
+    # In this order: most name the others too.
+    names = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+    systems = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows", "Mac OS": "macOS"}
+    name = next((label for mark, label in names.items() if mark in agent), None)
+    system = next((label for mark, label in (systems | {"Linux": "Linux"}).items() if mark in agent), None)
+    if name is None:
+        return agent[:40]
+    return f"{name} on {system}" if system else name
+
+
 def _rounded(nanos: int, decimals: int) -> str:
     """Nano-dollars of at least 0 in dollars, rounded half up by integer arithmetic."""
     step = 10 ** (9 - decimals)
@@ -150,5 +164,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "day": day,
         "moment": moment,
         "ago": ago,
+        "browser": browser,
     }
 )

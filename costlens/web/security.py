@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, current_app, request
 
 from costlens.domain.errors import Forbidden
+from costlens.web.context import context
+from costlens.web.errors import is_page
 
 POLICY = (
     "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
@@ -21,14 +23,19 @@ def set_up_headers(app: Flask) -> None:
 
 
 def _same_origin() -> None:
-    """Refuses a form that another site sends with our cookie. The API takes keys, which no browser sends by itself."""
+    """Refuses a form that another site sends, with our cookie or to a page. Every browser says where a form comes from.
+
+    A page's forms are refused without a cookie too: nobody shall be signed in to an account that is not theirs. The API
+    takes keys, which no browser sends by itself.
+    """
     if request.method in ("GET", "HEAD", "OPTIONS") or "Authorization" in request.headers:
         return
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
     foreign_site = site not in (None, "same-origin", "none")
-    foreign_origin = origin is not None and urlsplit(origin).netloc != request.host
-    if request.cookies and (foreign_site or foreign_origin):
+    own = {request.host, urlsplit(context().settings.base_url).netloc}
+    foreign_origin = origin is not None and urlsplit(origin).netloc not in own
+    if (request.cookies or is_page(request.path)) and (foreign_site or foreign_origin):
         raise Forbidden("This form came from another site", code="cross_site")
 
 

@@ -43,10 +43,11 @@ def test_the_keyboard_goes_from_skip_link_to_content_and_along_the_navigation(ba
     assert focused(page) == "Copy link"
     page.reload()
     order = []
-    for _ in range(7):
+    for _ in range(8):
         page.keyboard.press("Tab")
         order.append(focused(page))
-    assert order == ["Skip to content", "CostLens", "Repositories", "Teams", "Pull requests", "Runs", "Theme: system"]
+    pages = ["Repositories", "Teams", "Pull requests", "Runs", "Settings"]
+    assert order == ["Skip to content", "CostLens", *pages, "Theme: system"]
     page.context.close()
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import event, update
 
 from costlens.config import Settings
 from costlens.domain.errors import Forbidden, Unauthorized
+from costlens.services import keys
 from costlens.services.keys import authenticate, create_key, key_hash, revoke_key
 from costlens.store import tables as t
 from costlens.store.engine import Store
@@ -57,6 +58,36 @@ def test_a_revocation_by_another_process_holds_within_a_second(
             time.sleep(0.01)
         assert process.wait(30) == 0
     assert ended is None or refused - ended < 1.1
+
+
+def test_a_revocation_by_another_process_holds_at_its_end(
+    store: Store, settings: Settings, alice_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_TRUST_SECONDS", 3600.0)  # nothing but the signal ends the trust
+    assert authenticate(store, alice_key, "ingest")
+    command = (sys.executable, "-m", "costlens.cli", "key", "revoke", "Acme", alice_key[:11])
+    env = {"COSTLENS_DATA": str(settings.data), "DATABASE_URL": settings.database_url}
+    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL, timeout=60)
+    with pytest.raises(Unauthorized):
+        authenticate(store, alice_key, "ingest")
+
+
+def test_a_paused_key(store: Store, alice_key: str) -> None:
+    with store.write() as tx:
+        tx.execute(update(t.api_keys).values(paused_at=NOW))
+    with pytest.raises(Unauthorized, match="paused"):
+        authenticate(store, alice_key, "ingest")
+
+
+def test_a_personal_key_does_no_more_than_its_member(store: Store, alice_key: str) -> None:
+    key = create_key(store, "Acme", "alice's", member="alice@example.com", scopes="ingest read admin")
+    assert authenticate(store, key, "admin")
+    with store.write() as tx:
+        tx.execute(update(t.members).values(role="member"))
+    keys.forget_trusted(store)
+    assert authenticate(store, key, "ingest")
+    with pytest.raises(Forbidden):
+        authenticate(store, key, "admin")
 
 
 def test_what_was_read_before_a_revocation_does_not_outlive_it(

@@ -79,9 +79,11 @@ class Page:
     roles: tuple[str, ...] = ("owner", "admin", "member")  # the others of the organization get 403
     status: int = 200
     form: tuple[tuple[str, str], ...] = ()  # what a POST needs to get as far as that status
+    ends: bool = False  # the caller's session is over afterwards
 
 
-OWNER = ("owner",)
+OWNER, KEEPERS = ("owner",), ("owner", "admin")
+SAVED = 303  # a form leads back to its page, which says what came of it; here every id is one that nothing has
 # A queue that is away answers forms that need it with 503, and only after the check of the role.
 PAGES: dict[str, Page] = {
     "roi.repositories": Page(),
@@ -95,6 +97,40 @@ PAGES: dict[str, Page] = {
     "demo.progress": Page(OWNER),
     "demo.load": Page(OWNER, 503),
     "demo.remove": Page(OWNER, 404, (("confirm", "yes"),)),  # there is no demo organization to remove
+    "people.people_page": Page(),
+    "people.change_role": Page(KEEPERS, SAVED),
+    "people.remove": Page(KEEPERS, 404),  # everybody may remove themselves, see tests/web/ui/test_people.py
+    "inviting.invite": Page(KEEPERS, SAVED),
+    "inviting.renew": Page(KEEPERS, SAVED),
+    "inviting.revoke": Page(KEEPERS, SAVED),
+    "inviting.allow": Page(OWNER, SAVED),
+    "inviting.disallow": Page(OWNER, SAVED),
+    "team_settings.teams_page": Page(),
+    "team_settings.team_page": Page(status=404),
+    "team_settings.create": Page(KEEPERS, SAVED),
+    "team_settings.change": Page(KEEPERS, SAVED),
+    "team_settings.set_members": Page(KEEPERS, SAVED),
+    "team_settings.set_repositories": Page(KEEPERS, SAVED),
+    "team_settings.delete": Page(KEEPERS, SAVED),
+    "keys.keys_page": Page(),
+    "keys.new_key_page": Page(),
+    "keys.create": Page(status=400),
+    "keys.rotate": Page(status=SAVED),
+    "keys.pause": Page(status=SAVED),
+    "keys.resume": Page(status=SAVED),
+    "keys.revoke": Page(status=SAVED),
+    "own_usage.usage_page": Page(),
+    "account.account_page": Page(),
+    "account.set_name": Page(status=SAVED),
+    "account.change_password": Page(status=SAVED),
+    "account.end_session": Page(status=SAVED),
+    "account.end_all": Page(status=SAVED, ends=True),
+    "account.password_link": Page(OWNER, SAVED),
+    "organization.organization_page": Page(KEEPERS),
+    "organization.change": Page(KEEPERS, SAVED),
+    "organization.create": Page(OWNER, SAVED),
+    "organization.delete": Page(OWNER, SAVED),
+    "audit.audit_log": Page(KEEPERS),
 }
 
 # Routes outside any organization, each with the reason why it is open to anybody.
@@ -107,7 +143,17 @@ OPEN: dict[str, str] = {
     "health.get_health": "says only that the process is alive",
     "health.get_ready": "says only whether runs can be stored",
     "accounts.home": "redirects to sign-in",
-    "accounts.sign_in": "where signing in begins",
+    "sign_in.sign_in_page": "where signing in begins",
+    "sign_in.with_password": "the password is the secret, and attempts are counted",
+    "sign_in.forgotten_page": "a form",
+    "sign_in.forgotten": "says the same of every address, and attempts are counted",
+    "sign_in.new_password_page": "the token is the secret",
+    "sign_in.new_password": "the token is the secret",
+    "sign_in.to_github": "sends the browser to GitHub",
+    "sign_in.from_github": "the state is the browser's own, the code is GitHub's word",
+    "invitations.show": "the token is the secret",
+    "invitations.join": "the token is the secret",
+    "invitations.accept": "the token is the secret, and the account must be the invited one",
     "accounts.use_link": "the token is the secret",
     "accounts.sign_out": "ends the caller's own session",
     "accounts.set_up_form": "the token is the secret",

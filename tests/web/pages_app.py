@@ -212,11 +212,16 @@ def pages_app(report: Callable[[str, str, Window, RoiFilters], RoiReport] = repo
         "/app/poor/demo/progress": lambda: "",
         "/app/new/start/first-run": lambda: "",
         "/styleguide": styleguide_page,
-        "/sign-in": lambda: render_template("sign_in/index.html", nav=None, page=None),
+        "/sign-in": lambda: render_template(
+            "sign_in/index.html", nav=None, page=None, github=False, mail=None, error=None, email=""
+        ),
         "/sign-in/expired": lambda: render_template("sign_in/expired.html", nav=None, page=None),
     }
     for path, view in pages.items():
         app.add_url_rule(path, path, view)
+
+    for endpoint in ("with_password", "forgotten_page", "to_github"):  # where the forms of the sign-in page lead
+        app.add_url_rule(f"/sign-in/{endpoint}", f"sign_in.{endpoint}", lambda: "", methods=["GET", "POST"])
 
     @app.get("/app/acme/errors/<int:status>")
     def error(status: int) -> str:

@@ -44,12 +44,13 @@ def is_page(rule: Rule) -> bool:
     return rule.rule.startswith("/app/<slug>")
 
 
-VALUES = {"prompt_id": "write-v2", "price_id": "1", "owner": "acme", "repo": "web", "number": "1"}
+VALUES = {"prompt_id": "write-v2", "owner": "acme", "repo": "web"}
 
 
-def path_of(rule: Rule, **values: str) -> str:
-    values = VALUES | values
-    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values[found[1]], rule.rule)
+def path_of(rule: Rule, *, number: str = "1", **values: str) -> str:
+    """The path of a rule, with this for each number that is not given."""
+    numbers = {name: number for kind, name in re.findall(r"<(\w+):(\w+)>", rule.rule) if kind == "int"}
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: (VALUES | numbers | values)[found[1]], rule.rule)
 
 
 def call(caller: Caller, method: str, path: str) -> TestResponse:
@@ -212,7 +213,11 @@ def test_pages(app: Flask, store: Store, shipped: Shipped, bob_key: str, charlie
         page = PAGES[name_of(rule)]
         tried += 1
         absent, found = (
-            client.open(path_of(rule, slug=name, run_id=shipped.ids["login"]), method=method, data=dict(page.form))
+            client.open(
+                path_of(rule, slug=name, run_id=shipped.ids["login"], number="999"),
+                method=method,
+                data=dict(page.form),
+            )
             for name in ("no-such-organization", slug)
         )
         where = (method, rule.rule, found.text[:300])
@@ -227,6 +232,8 @@ def test_pages(app: Flask, store: Store, shipped: Shipped, bob_key: str, charlie
         else:
             assert absent.status_code == 404, where
             assert found.status_code == (page.status if who in page.roles else 403), where
+            if page.ends:
+                client = visitor(app, store, who)
     assert tried >= len(PAGES)
 
 

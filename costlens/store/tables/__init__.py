@@ -23,6 +23,7 @@ from costlens.store.tables.facts import (
     repositories,
     repository_aliases,
 )
+from costlens.store.tables.joining import attempts, github_organizations, invitations, sessions
 from costlens.store.tables.ledger import (
     DIMENSIONS,
     MEASURES,
@@ -52,10 +53,13 @@ __all__ = [
     "USAGE_COLUMNS",
     "Id",
     "api_keys",
+    "attempts",
     "audit_entries",
     "commits",
+    "github_organizations",
     "idempotent_answers",
     "identities",
+    "invitations",
     "link_decisions",
     "link_marks",
     "links",
@@ -81,6 +85,7 @@ __all__ = [
     "routing_settings",
     "run_keys",
     "runs",
+    "sessions",
     "sign_in_links",
     "team_members",
     "teams",

@@ -42,6 +42,10 @@ users = Table(
     Column("name", Text),  # null: not told yet
     Column("session_version", Integer, nullable=False, server_default="1"),
     Column("created_at", Instant, nullable=False),
+    Column("password_hash", Text),  # null: none was chosen; argon2id
+    Column("github_id", BigInteger),  # null: never signed in with GitHub
+    Column("github_login", Text),  # null: never signed in with GitHub; as it was the last time
+    Index("ix_users_github_id", "github_id", unique=True),
 )
 
 
@@ -87,6 +91,7 @@ sign_in_links = Table(
     Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("used_at", Instant),  # null: not used yet
+    Column("purpose", Text, nullable=False, server_default="sign_in"),  # or reset: to choose a new password
 )
 
 
@@ -107,6 +112,10 @@ api_keys = Table(
     Column("expires_at", Instant),  # null: never
     Column("revoked_at", Instant),  # null: valid
     Column("last_used_at", Instant),  # null: never used
+    Column("repository_id", BigInteger),  # null: not bound; else the repository of runs that name none
+    Column("paused_at", Instant),  # null: not paused
+    Column("created_by", Text),  # null: made on the console; else an e-mail address
+    Column("rotated_to", BigInteger),  # null: not replaced; else the key that takes its place
 )
 
 

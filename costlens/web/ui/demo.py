@@ -11,6 +11,7 @@ from costlens.domain.errors import Forbidden, InvalidInput, NotFound, Unavailabl
 from costlens.queue import JobState
 from costlens.services.shell import own_demo
 from costlens.store.organizations import Organization
+from costlens.web.access import needs
 from costlens.web.auth import current_account
 from costlens.web.context import context
 from costlens.web.ui.frame import Frame, frame, leave_when_signed_out, signed_in
@@ -41,10 +42,10 @@ def blueprint() -> Blueprint:
     routes = Blueprint("demo", __name__, url_prefix="/app/<slug>/demo")
     routes.before_request(leave_when_signed_out)
     routes.before_request(signed_in)
-    routes.get("")(show)
-    routes.get("/progress")(progress)
-    routes.post("")(load)
-    routes.post("/removal")(remove)
+    routes.get("")(needs("manage_demo")(show))
+    routes.get("/progress")(needs("manage_demo")(progress))
+    routes.post("")(needs("manage_demo")(load))
+    routes.post("/removal")(needs("manage_demo")(remove))
     return routes
 
 

@@ -18,6 +18,7 @@ from costlens.services import runs as run_service
 from costlens.services.shell import names_of_runs
 from costlens.store.runs import RunFilter
 from costlens.store.tables import USAGE_COLUMNS
+from costlens.web.access import needs
 from costlens.web.api.cursors import read_run_cursor, run_cursor
 from costlens.web.api.runs import details_object
 from costlens.web.context import context
@@ -49,9 +50,9 @@ def blueprint() -> Blueprint:
     """The lists behind the figures."""
     routes = Blueprint("pages", __name__, url_prefix="/app/<slug>")
     routes.before_request(signed_in)
-    routes.get("/runs")(runs_page)
-    routes.get("/runs/<run_id>")(run_page)
-    routes.get("/pulls")(pulls_page)
+    routes.get("/runs")(needs("see_reports")(runs_page))
+    routes.get("/runs/<run_id>")(needs("see_reports")(run_page))
+    routes.get("/pulls")(needs("see_reports")(pulls_page))
     return routes
 
 

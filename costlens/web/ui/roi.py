@@ -14,6 +14,7 @@ from flask import Blueprint, Response, render_template, request
 from costlens.domain.roi import Figures, RoiReport, RoiRow, Window
 from costlens.services.report_formats import roi_csv
 from costlens.web import charts
+from costlens.web.access import needs
 from costlens.web.ui.filter_bar import Bar, bar_of, instead
 from costlens.web.ui.filters import (
     NONE,
@@ -85,10 +86,12 @@ def roi_blueprint(frame_of: FrameOf, load: Loader, first_page: FirstPage) -> Blu
         return Response(first_page(slug) if report.data_through is None else render_roi(report, chosen, bar, nav))
 
     @blueprint.get("/app/<slug>/repositories")
+    @needs("see_reports")
     def repositories(slug: str) -> Response:
         return answer(slug, "repository")
 
     @blueprint.get("/app/<slug>/teams")
+    @needs("see_reports")
     def teams(slug: str) -> Response:
         return answer(slug, "team")
 

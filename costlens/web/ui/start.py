@@ -8,6 +8,7 @@ from flask import Blueprint, Response, render_template
 
 from costlens.domain.runs import show_id
 from costlens.services.first_steps import FirstSteps, first_steps, has_runs
+from costlens.web.access import needs
 from costlens.web.auth import current_organization
 from costlens.web.context import context
 from costlens.web.ui.frame import frame, leave_when_signed_out, signed_in
@@ -20,8 +21,8 @@ def blueprint() -> Blueprint:
     routes = Blueprint("start", __name__, url_prefix="/app/<slug>/start")
     routes.before_request(leave_when_signed_out)
     routes.before_request(signed_in)
-    routes.get("")(first_page)
-    routes.get("/first-run")(first_run)
+    routes.get("")(needs("see_reports")(first_page))
+    routes.get("/first-run")(needs("see_reports")(first_run))
     return routes
 
 

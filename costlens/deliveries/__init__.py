@@ -1,0 +1,1 @@
+"""What leaves this server for people: one small module for each way."""

@@ -1,0 +1,61 @@
+"""The audit log with its filters, as a page and as CSV."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from flask import Blueprint, Response, request, stream_with_context
+
+from costlens.domain.errors import InvalidInput
+from costlens.domain.periods import day_start, parse_day
+from costlens.services import audit
+from costlens.store.audit import AuditFilter
+from costlens.web.access import current_member, needs, page_organization
+from costlens.web.context import context
+from costlens.web.ui.settings.frame import settings_page, settings_url
+
+_FILTERS = ("actor", "action", "from", "to")
+
+
+def blueprint() -> Blueprint:
+    """The page of the audit log."""
+    routes = Blueprint("audit", __name__, url_prefix="/app/<slug>/settings/audit")
+    routes.get("")(audit_log)
+    return routes
+
+
+@needs("see_audit_log")
+def audit_log(slug: str) -> str | Response | tuple[str, int]:
+    """Who changed what, newest first; `format=csv` is all of the filters as a file."""
+    query = {name: value for name in _FILTERS if (value := request.args.get(name, "").strip())}
+    error = None
+    try:
+        where = _filter(query)
+    except InvalidInput as wrong:
+        where, error = AuditFilter(), wrong
+    if request.args.get("format") == "csv" and error is None:
+        lines = audit.audit_csv(context().store, current_member(), where)
+        name = f"audit-log-{page_organization().slug}-{datetime.now(UTC):%Y-%m-%d}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(stream_with_context(lines), mimetype="text/csv", headers=headers)
+    before = request.args.get("before", "")
+    place = int(before) if before.isascii() and before.isdecimal() and len(before) < 18 else None
+    found = audit.audit_page(context().store, page_organization().id, where, place)
+    page = settings_page(
+        "audit.html",
+        "audit",
+        found=found,
+        query=query,
+        error=error,
+        next_query=query | {"before": found.entries[-1].id} if found.more else None,
+        csv_query=query | {"format": "csv"},
+        here=settings_url("audit"),
+    )
+    return (page, 400) if error else page
+
+
+def _filter(query: dict[str, str]) -> AuditFilter:
+    zone = page_organization().timezone
+    since = day_start(parse_day(query["from"], "from"), zone) if "from" in query else None
+    until = day_start(parse_day(query["to"], "to") + timedelta(days=1), zone) if "to" in query else None
+    return AuditFilter(since, until, query.get("actor"), query.get("action"))
