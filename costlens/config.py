@@ -54,6 +54,11 @@ class Settings:
     default_plan: str
     web_workers: int
     max_body_bytes: int
+    github_url: str
+    github_api_url: str
+    github_source: str  # graphql, rest
+    github_horizon_days: int
+    old_secret_keys: tuple[str, ...]  # what was sealed with them can still be read
 
     @property
     def queue_socket(self) -> Path:
@@ -76,9 +81,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"COSTLENS_DATA: cannot make the folder {data}: {error.strerror}") from error
-    base_url = (_value(env, "COSTLENS_BASE_URL") or "http://127.0.0.1:8787").rstrip("/")
-    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).netloc:
-        raise SettingsError(f"COSTLENS_BASE_URL: {base_url!r} is not an http or https address")
+    base_url = _address("COSTLENS_BASE_URL", _value(env, "COSTLENS_BASE_URL") or "http://127.0.0.1:8787")
     plan = _value(env, "COSTLENS_DEFAULT_PLAN") or "self-hosted"
     if plan not in PLANS:
         raise SettingsError(f"COSTLENS_DEFAULT_PLAN: {plan!r} is not one of {', '.join(PLANS)}")
@@ -91,6 +94,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         default_plan=plan,
         web_workers=_number(env, "COSTLENS_WEB_WORKERS", default=1, low=1, high=64),
         max_body_bytes=_number(env, "COSTLENS_MAX_BODY_BYTES", default=10 * 1024 * 1024, low=1024, high=1 << 30),
+        github_url=_address("GITHUB_URL", _value(env, "GITHUB_URL") or "https://github.com"),
+        github_api_url=_address("GITHUB_API_URL", _value(env, "GITHUB_API_URL") or "https://api.github.com"),
+        github_source=_choice("COSTLENS_GITHUB_SOURCE", _value(env, "COSTLENS_GITHUB_SOURCE"), "graphql", "rest"),
+        github_horizon_days=_number(env, "COSTLENS_GITHUB_HORIZON_DAYS", default=180, low=1, high=7_300),
+        old_secret_keys=tuple((_value(env, "COSTLENS_OLD_SECRET_KEYS") or "").replace(",", " ").split()),
     )
 
 
@@ -103,6 +111,21 @@ def _value(env: Mapping[str, str], name: str) -> str | None:
         except UnicodeDecodeError as error:
             raise SettingsError(f"{name}_FILE: cannot read {path}: it is not text") from error
     return env.get(name) or None
+
+
+def _address(name: str, text: str) -> str:
+    """An address without a slash at its end."""
+    address = text.rstrip("/")
+    if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).netloc:
+        raise SettingsError(f"{name}: {address!r} is not an http or https address")
+    return address
+
+
+def _choice(name: str, text: str | None, *choices: str) -> str:
+    """One of the choices; the first is the default."""
+    if text is not None and text not in choices:
+        raise SettingsError(f"{name}: {text!r} is not one of {', '.join(choices)}")
+    return text or choices[0]
 
 
 def _number(env: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:

@@ -58,15 +58,16 @@ def import_records(
     done = Imported()
     source = iter(records)
     while page := list(islice(source, PAGE)):
-        done = done.plus(store.transact(partial(_store_page, organization_id=organization_id, page=page, at=at)))
+        done = done.plus(store.transact(partial(store_page, organization_id=organization_id, page=page, at=at)))
         if progress:
             progress(len(page))
     for repository_id in sorted(done.repositories):
-        store.transact(partial(_settle_outcomes, organization_id=organization_id, repository_id=repository_id))
+        store.transact(partial(settle_outcomes, organization_id=organization_id, repository_id=repository_id))
     return done
 
 
-def _store_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime) -> Imported:
+def store_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime) -> Imported:
+    """Stores one page of records, whatever source they are from, and makes the linker look at what changed."""
     saved = _save_page(tx, organization_id, page, at)
     # With the page itself: an import that is cut off must not leave facts that the linker never looks at.
     for repository_id in sorted(saved.changed):
@@ -240,7 +241,7 @@ def _named(trailers: Trailers, source: str) -> Iterator[tuple[str, str, str]]:
             yield kind, value, source
 
 
-def _settle_outcomes(tx: Tx, organization_id: int, repository_id: int) -> None:
+def settle_outcomes(tx: Tx, organization_id: int, repository_id: int) -> None:
     """Merged, open, abandoned or reverted, by all that the repository tells now."""
     name = github_store.repository_name(tx, organization_id, repository_id)
     rows = github_store.closed_pulls(tx, organization_id, repository_id)

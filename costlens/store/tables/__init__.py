@@ -37,6 +37,13 @@ from costlens.store.tables.ledger import (
     run_keys,
     runs,
 )
+from costlens.store.tables.sync import (
+    github_connections,
+    github_deliveries,
+    github_hosts,
+    github_installations,
+    github_repositories,
+)
 
 __all__ = [
     "DIMENSIONS",
@@ -46,6 +53,11 @@ __all__ = [
     "api_keys",
     "audit_entries",
     "commits",
+    "github_connections",
+    "github_deliveries",
+    "github_hosts",
+    "github_installations",
+    "github_repositories",
     "identities",
     "link_decisions",
     "links",

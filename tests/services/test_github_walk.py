@@ -1,0 +1,210 @@
+"""The walk over a repository: what it stores, what it costs, what it does when the repository changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from costlens.github.snapshot import read_snapshot
+from costlens.services.organizations import create_organization
+from costlens.services.sync import import_records
+from costlens.store import sync as sync_store
+from costlens.store.engine import Store
+from costlens.store.identity import repository_ids
+from costlens.store.organizations import Organization
+from tests.databases import open_store
+from tests.github import peer as github
+from tests.github.peer import START, Peer, a_commit, a_pull, history, snapshot_lines, stamp
+from tests.github.stored import facts
+from tests.services.github_world import World
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with github.serving(history()) as serving:
+        yield serving
+
+
+@pytest.fixture(params=["rest", "graphql"])
+def world(store: Store, acme: Organization, peer: Peer, request: pytest.FixtureRequest) -> World:
+    made = World(store, peer, acme.id, source=str(request.param))
+    made.connect()
+    return made
+
+
+@pytest.fixture
+def rest(store: Store, acme: Organization, peer: Peer) -> World:
+    made = World(store, peer, acme.id)
+    made.connect()
+    return made
+
+
+def from_snapshot(engine: str, *repos: github.Repo) -> dict[str, object]:
+    """What a snapshot file with the same facts leaves."""
+    with open_store(engine) as other:
+        organization = create_organization(other, "Acme", "alice@example.com", plan="self-hosted").organization
+        for repo in repos:
+            import_records(other, organization.id, read_snapshot(snapshot_lines(repo)))
+        return facts(other)
+
+
+def test_the_rows_of_every_source_are_equal(world: World, engine: str) -> None:
+    world.walk()
+    found = facts(world.store)
+    assert len(found["pulls"]) == 60
+    assert found == from_snapshot(engine, *world.peer.repos)
+    row = world.row()
+    assert (row.state, row.phase, row.watermark, row.error) == ("ok", "idle", START, None)
+    assert row.due_at == world.now + timedelta(minutes=15)
+
+
+def test_a_walk_cut_into_many_jobs_ends_the_same(world: World, engine: str) -> None:
+    world.walk(pages=1)
+    assert facts(world.store) == from_snapshot(engine, *world.peer.repos)
+
+
+def test_the_newest_pull_requests_are_there_first(world: World) -> None:
+    world.step(pages=1)
+    numbers = sorted(row["number"] for row in facts(world.store)["pulls"])
+    assert numbers == list(range(36, 61))
+
+
+def test_nothing_new_costs_nothing(world: World) -> None:
+    world.walk()
+    world.peer.forget()
+    for _ in range(5):
+        world.later(minutes=15)
+        world.walk()
+    assert (world.peer.count(), world.peer.free) == (10, 10)
+    assert world.row().succeeded_at == world.now
+
+
+def test_a_walk_that_is_not_due_asks_nothing(world: World) -> None:
+    world.walk()
+    world.peer.forget()
+    world.later(minutes=14)
+    world.walk()
+    assert world.peer.count() == 0
+
+
+def test_only_what_changed_is_read_again(world: World, engine: str) -> None:
+    world.walk()
+    repo = world.peer.repo()
+    world.later(minutes=15)
+    repo.pulls.append(a_pull(61, world.now, "bob", state="open"))
+    opened = next(pull for pull in repo.pulls if pull["number"] == 3)
+    opened |= {"merged_at": stamp(world.now), "closed_at": stamp(world.now), "updated_at": stamp(world.now)}
+    repo.commits.insert(0, a_commit("Pushed", world.now, "alice"))
+    world.peer.forget()
+    world.walk()
+    assert facts(world.store) == from_snapshot(engine, repo)
+    # Repository, probe, list, commits; over REST two more for each of the two, and for the one before them.
+    assert world.peer.count() <= 4 + 2 * 3
+
+
+def test_a_change_during_the_walk_is_read_by_the_next(world: World, engine: str) -> None:
+    world.step(pages=1)
+    repo = world.peer.repo()
+    late = next(pull for pull in repo.pulls if pull["number"] == 5)
+    late |= {"title": "Changed while it was read", "updated_at": stamp(START + timedelta(minutes=30))}
+    world.walk()
+    world.later(minutes=15)
+    world.walk()
+    assert facts(world.store) == from_snapshot(engine, repo)
+
+
+def test_the_horizon_ends_the_first_walk(rest: World) -> None:
+    rest.now = START + timedelta(days=180) - timedelta(hours=29, minutes=30)
+    with rest.store.write() as tx:
+        tx.exec_driver_sql("UPDATE github_repositories SET due_at = 0")
+    rest.walk()
+    found = facts(rest.store)
+    assert sorted(row["number"] for row in found["pulls"]) == list(range(31, 61))
+    assert rest.row().covers_from == rest.now - timedelta(days=180)
+
+
+def test_a_long_pull_request_has_250_commits(world: World) -> None:
+    world.peer.repo().pulls = [a_pull(7, START, "alice", commits=260)]
+    world.walk()
+    (pull,) = facts(world.store)["pulls"]
+    assert len(pull["commits"]) == 250
+
+
+def test_a_renamed_repository_keeps_its_rows_and_answers_to_both_names(world: World) -> None:
+    world.walk()
+    before = facts(world.store)
+    world.peer.repo().name = "acme/storefront"
+    world.later(minutes=15)
+    world.walk()
+    assert world.row().name == "acme/storefront"
+    after = facts(world.store)
+    assert [row["name"] for row in after["repositories"]] == ["acme/storefront"]
+    assert [row["number"] for row in after["pulls"]] == [row["number"] for row in before["pulls"]]
+
+
+def test_a_rename_in_the_middle_of_a_walk_is_followed(world: World, engine: str) -> None:
+    world.step(pages=1)
+    repo = world.peer.repo()
+    repo.name = "beta/web"
+    where = {"Location": f"{world.peer.url}/repos/beta/web/pulls"}
+    world.peer.script(r"GET /repos/acme/web/pulls\?", *[(301, where, None)] * 3)
+    world.walk()
+    assert (world.row().state, world.row().name) == ("ok", "beta/web")
+    assert facts(world.store) == from_snapshot(engine, repo)
+
+
+def test_an_archived_repository_is_looked_at_once_a_day(world: World) -> None:
+    world.peer.repo().archived = True
+    world.walk()
+    row = world.row()
+    assert (row.archived, row.due_at) == (True, world.now + timedelta(days=1))
+
+
+def test_a_repository_without_commits_is_empty_and_fills_later(world: World, engine: str) -> None:
+    full = world.peer.repo()
+    pulls, commits = full.pulls, full.commits
+    full.pulls, full.commits = [], []
+    world.walk()
+    assert (world.row().state, facts(world.store)["commits"]) == ("empty", [])
+    world.later(minutes=15)
+    world.walk()
+    assert world.row().state == "empty"
+    full.pulls, full.commits = pulls, commits
+    world.now = START + timedelta(hours=2)
+    world.later(minutes=15)
+    world.walk()
+    assert world.row().state == "ok"
+
+
+def test_a_lost_repository_keeps_its_data_and_comes_back(world: World) -> None:
+    world.walk()
+    before = facts(world.store)
+    lost = world.peer.repos.pop()
+    world.later(minutes=15)
+    world.walk()
+    row = world.row()
+    assert (row.state, row.due_at) == ("lost", world.now + timedelta(hours=6))
+    assert "Not Found" in row.error
+    assert facts(world.store) == before
+    world.peer.repos.append(lost)
+    world.later(hours=6)
+    world.walk()
+    assert (world.row().state, world.row().error) == ("ok", None)
+
+
+def test_a_repository_that_runs_named_first_is_the_same_one(world: World) -> None:
+    with world.store.write() as tx:
+        (known,) = set(repository_ids(tx, world.organization_id, ["Acme/Web"], world.now).values())
+    world.walk()
+    assert world.row().repository_id == known
+    assert len(facts(world.store)["repositories"]) == 1
+
+
+def test_an_unchosen_repository_is_not_read(rest: World) -> None:
+    with rest.store.write() as tx:
+        sync_store.choose(tx, rest.organization_id, [], rest.now)
+    rest.walk()
+    assert rest.peer.count() == 0
+    assert facts(rest.store)["pulls"] == []
