@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from costlens.config import Settings, load_settings
 from costlens.queue import JobQueue
 from costlens.store.engine import Store
-from costlens.web import errors, security
+from costlens.web import errors, security, webhooks
 from costlens.web.api import analytics, health, integrations, roi, runs
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             routes: Blueprint = module.blueprint()
             routes.name = f"api{prefix.replace('/', '_')}_{routes.name}"
             app.register_blueprint(routes, url_prefix=prefix or None)
+    app.register_blueprint(webhooks.blueprint())
     app.register_blueprint(accounts.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())

@@ -62,9 +62,13 @@ def _link(
 
 
 @contextmanager
-def alone(connection: Redis, name: str) -> Iterator[None]:
-    """Holds the lock of this name as long as this process lives and works."""
-    lock = connection.lock(name, timeout=LOCK_SECONDS, blocking_timeout=WAIT_SECONDS, thread_local=False)
+def alone(connection: Redis, name: str, *, wait: float | None = None) -> Iterator[None]:
+    """Holds the lock of this name as long as this process lives and works.
+
+    Raises LockError when another holds it for `wait` seconds (none: ten minutes).
+    """
+    patience = WAIT_SECONDS if wait is None else wait
+    lock = connection.lock(name, timeout=LOCK_SECONDS, blocking_timeout=patience, thread_local=False)
     done = threading.Event()
 
     def renew() -> None:

@@ -52,6 +52,12 @@ class _Overtaken(Exception):
     """Another writer moved this walk on meanwhile; what it read stays."""
 
 
+def due(store: Store, now: datetime) -> list[tuple[int, int]]:
+    """(organization, source) of walks that should go on."""
+    with store.read() as tx:
+        return sync_store.due_sources(tx, now)
+
+
 def advance(
     store: Store,
     github: GitHub,

@@ -239,7 +239,8 @@ def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
                     status, text = 304, b""
                     with peer.lock:
                         peer.free += 1
-            self.send_response(status)
+            self.send_response_only(status)
+            headers = {"Date": self.date_time_string()} | headers
             for name, value in ({"Content-Type": "application/json"} | headers).items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(text)))
