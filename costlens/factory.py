@@ -16,7 +16,7 @@ from costlens.web.api import analytics, health, integrations, roi, runs
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
 from costlens.web.templating import set_up_templates
-from costlens.web.ui import accounts, pages
+from costlens.web.ui import accounts, github, pages
 
 # Inside the package in a wheel, beside it in a checkout.
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(accounts.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
+    app.register_blueprint(github.blueprint())
     app.after_request(_request_id)
     return app
 

@@ -74,8 +74,9 @@ def manifest(*, name: str, base_url: str, slug: str, hook_url: str, public: bool
         "public": False,
         "default_permissions": PERMISSIONS | {"emails": "read"},
         "default_events": list(EVENTS),
-        "hook_attributes": {"url": hook_url, "active": public},
     }
+    if public:
+        body["hook_attributes"] = {"url": hook_url, "active": True}
     return json.dumps(body)
 
 

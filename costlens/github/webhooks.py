@@ -59,7 +59,7 @@ def read_event(body: bytes, content_type: str, event: str, guid: str) -> Event:
     except msgspec.ValidationError:
         # Signed, but of a shape that is not ours to read: an event that hints at nothing.
         payload = _Payload()
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidInput(f"The body cannot be read as JSON: {error}") from error
     action = payload.action[:MAX_NAME] if payload.action else None
     found = payload.repository.id if payload.repository else None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from costlens.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
-from costlens.domain.sync import BadCredentials, GitHubTrouble
+from costlens.domain.sync import BadCredentials, GitHubTrouble, NoAccess
 from costlens.github.app import (
     App,
     Offered,
@@ -60,8 +60,16 @@ def connected(store: Store, organization_id: int, *, now: datetime | None = None
         )
 
 
-def connect_app(store: Store, github: GitHub, organization_id: int, code: str, who: str) -> App:
-    """Takes over the App that GitHub made of our manifest. Raises Unavailable, InvalidInput or Conflict."""
+def new_hook_id() -> str:
+    """The name of a connection in the address of its webhook."""
+    return secrets.token_urlsafe(18)
+
+
+def connect_app(store: Store, github: GitHub, organization_id: int, code: str, hook_id: str, who: str) -> App:
+    """Takes over the App that GitHub made of a manifest with this webhook. Raises Unavailable, InvalidInput, Conflict.
+
+    A code is good once and for an hour.
+    """
     _check_free(store, organization_id)
     try:
         app = convert_manifest(github.api_url, code)
@@ -77,6 +85,7 @@ def connect_app(store: Store, github: GitHub, organization_id: int, code: str, w
         "private_key": github.box.seal(app.private_key),
         "client_secret": github.box.seal(app.client_secret),
         "webhook_secret": github.box.seal(hook_secret),
+        "hook_id": hook_id,
     }
     _create(store, organization_id, values, who)
     return app
@@ -102,6 +111,7 @@ def connect_token(store: Store, github: GitHub, organization_id: int, token: str
         "kind": "token",
         "token": github.box.seal(token),
         "webhook_secret": github.box.seal(secrets.token_hex(32)),
+        "hook_id": new_hook_id(),
     }
     _create(store, organization_id, values, who)
     _save(store, organization_id, {OF_TOKEN: login}, {OF_TOKEN: offered})
@@ -144,6 +154,14 @@ def _of_token(
     with installation_client(store, github, organization_id, OF_TOKEN, now) as client:
         login, offered = token_repositories(client)
     return {OF_TOKEN: login}, {OF_TOKEN: offered}
+
+
+def look_again(store: Store, organization_id: int) -> None:
+    """The list of repositories is asked for anew. Raises NotFound."""
+    with store.write() as tx:
+        if connections.get_connection(tx, organization_id) is None:
+            raise NotFound("GitHub is not connected")
+        connections.change_connection(tx, organization_id, {"list_due": True})
 
 
 def lists_due(store: Store, now: datetime) -> list[int]:
@@ -261,7 +279,7 @@ def _check_free(store: Store, organization_id: int) -> None:
 
 def _create(store: Store, organization_id: int, values: dict[str, Any], who: str) -> None:
     now = datetime.now(UTC)
-    head = {"organization_id": organization_id, "hook_id": secrets.token_urlsafe(18), "created_by": who}
+    head = {"organization_id": organization_id, "created_by": who}
 
     def work(tx: Tx) -> None:
         connections.create_connection(tx, head | values | {"created_at": now})
@@ -310,4 +328,6 @@ def _said(trouble: GitHubTrouble) -> InvalidInput | Unavailable:
     """What a person who waits for the answer is told."""
     if isinstance(trouble, BadCredentials):
         return InvalidInput("GitHub does not accept this token", field="token")
+    if isinstance(trouble, NoAccess):
+        return InvalidInput("GitHub does not know this any more; begin again")
     return Unavailable(f"{trouble}. Try again in a moment", retry_after=30)

@@ -27,6 +27,21 @@ document.addEventListener("DOMContentLoaded", () => {
     button.addEventListener("click", () => copy(button, location.href));
   }
 
+  document.querySelector("form[data-submit-now]")?.requestSubmit();
+
+  // What changes by itself is fetched again, unless somebody is at it.
+  const refresh = async () => {
+    const part = document.querySelector("[data-live]");
+    if (!part) return;
+    if (!document.hidden && !part.contains(document.activeElement)) {
+      const answer = await fetch(location.href).catch(() => null);
+      const fresh = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+      if (fresh) part.replaceWith(fresh);
+    }
+    setTimeout(refresh, 2000);
+  };
+  setTimeout(refresh, 2000);
+
   document.addEventListener("keydown", (event) => {
     const search = document.querySelector("input[type=search]");
     if (event.key !== "/" || !search || event.target.closest("input, select, textarea")) return;

@@ -128,6 +128,15 @@ def ago(value: datetime | None, now: datetime) -> str:
     return f"{day(value)} {value.year}"
 
 
+def until(value: datetime, now: datetime) -> str:
+    """How long after `now`, both aware: "in 14 minutes", "in a moment"."""
+    seconds = int((value - now).total_seconds())
+    for size, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"in {number_of(seconds // size, noun)}"
+    return "in a moment"
+
+
 def _rounded(nanos: int, decimals: int) -> str:
     """Nano-dollars of at least 0 in dollars, rounded half up by integer arithmetic."""
     step = 10 ** (9 - decimals)
@@ -150,5 +159,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "day": day,
         "moment": moment,
         "ago": ago,
+        "until": until,
     }
 )

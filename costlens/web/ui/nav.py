@@ -32,6 +32,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
     ("Usage", (("Runs", "runs", "rows-3"),)),
+    ("Organization", (("GitHub", "github", "link"),)),
 )
 
 

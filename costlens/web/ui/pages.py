@@ -77,13 +77,14 @@ def _signed_in() -> None:
 
 def load_roi(slug: str, scope: str, filters: RoiFilters) -> tuple[RoiReport, Nav]:
     """The report and frame of a page. Raises NotFound for an organization that is not the user's."""
-    organization, nav, _ = _frame(slug)
+    organization, nav, _ = frame(slug)
     chosen = Filters(team_id=filters.team, provider=filters.provider)
     period = _window(organization, filters.period)
     return reports.roi_report(context().store, organization.id, scope, window=period, filters=chosen), nav
 
 
-def _frame(slug: str) -> tuple[Organization, Nav, Shell]:
+def frame(slug: str) -> tuple[Organization, Nav, Shell]:
+    """An organization of the signed-in user with the frame of its pages. Raises NotFound."""
     organization = current_organization(slug)
     found = shell(context().store, organization.id)
     nav = Nav(
@@ -148,7 +149,7 @@ def _applied(page: str, nav: Nav, found: Shell, query: Mapping[str, str]) -> tup
 
 def runs_page(slug: str) -> str:
     """Runs behind a figure, newest first."""
-    organization, nav, found = _frame(slug)
+    organization, nav, found = frame(slug)
     query = _query("period", "team", "repository", "provider", "state", "reason", "price", "prompt", "pull")
     span = _window(organization, query.get("period"))
     since, until = bounds(span)
@@ -227,7 +228,7 @@ _CLASSES = {
 
 def run_page(slug: str, run_id: str) -> str:
     """One run: why it costs what it does, and what it is linked to."""
-    organization, nav, _ = _frame(slug)
+    organization, nav, _ = frame(slug)
     number = read_id("run", run_id)
     if number is None:
         raise NotFound("No such run")
@@ -292,7 +293,7 @@ def _target(link: Any) -> str:
 
 def pulls_page(slug: str) -> str:
     """Pull requests behind a figure, latest end first."""
-    organization, nav, found = _frame(slug)
+    organization, nav, found = frame(slug)
     query = _query("period", "team", "repository", "provider", "outcome")
     span = _window(organization, query.get("period"))
     page = reports.pull_request_report(
