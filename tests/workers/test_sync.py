@@ -18,6 +18,7 @@ from costlens.services import github_hooks, organizations
 from costlens.services.sealing import box
 from costlens.store import sync as sync_store
 from costlens.store.engine import Store
+from tests.e2e.github_crash import WHOLE
 from tests.e2e.servers import environment, queue_at, run
 from tests.github import peer as github
 from tests.github.peer import Peer, history
@@ -56,7 +57,7 @@ class Workplace:
         for name in registry.get_job_ids():
             registry.schedule(Job.fetch(name, connection=self.redis), datetime.now(UTC) - timedelta(seconds=1))
         ours = {"DATABASE_URL": self.settings.database_url, "REDIS_URL": self.settings.queue_url}
-        ours |= {"GITHUB_API_URL": self.world.peer.url, "COSTLENS_GITHUB_SOURCE": "rest"}
+        ours |= {"GITHUB_API_URL": self.world.peer.url, "COSTLENS_GITHUB_SOURCE": "rest", **WHOLE}
         done = run("worker", "--burst", env=environment(self.settings.data, **ours))
         assert done.returncode == 0, done.stderr
 

@@ -57,7 +57,8 @@ def peer(key: str) -> Iterator[Peer]:
 
 @pytest.fixture
 def settings(settings: Settings, peer: Peer) -> Settings:
-    return replace(settings, github_api_url=peer.url, github_url=peer.url, github_source="rest")
+    ours = {"github_api_url": peer.url, "github_url": peer.url, "github_source": "rest", "github_horizon_days": 7_300}
+    return replace(settings, **ours)
 
 
 @pytest.fixture
