@@ -2,7 +2,7 @@
 
     python -m benchmarks.github_crash [--kills 20] [--each 4] [--seed 1] [--engine sqlite|postgresql]
 
-A GitHub of our own on loopback counts the calls. Each first walk is cut `--each` times; it ends with an error when a
+A GitHub of our own on loopback counts the calls. Each first walk is cut `--each` times. It ends with an error when a
 row differs from those of an undisturbed walk, or when more pages were asked for again than there were kills. Linux only.
 """
 
@@ -40,11 +40,8 @@ def main() -> None:
     while done < given.kills:
         report = walk(given.engine, min(given.each, given.kills - done), given.seed + done)
         done += len(report.kills)
-        print(
-            f"killed {', '.join(report.kills)}: {report.calls - calm.calls} calls and {report.pages_repeated} pages more, "
-            f"{report.seconds:.1f} s",
-            flush=True,
-        )
+        more = f"{report.calls - calm.calls} calls and {report.pages_repeated} pages more"
+        print(f"killed {', '.join(report.kills)}: {more}, {report.seconds:.1f} s", flush=True)
         assert report.kills, "nothing was killed"
         assert report.found == calm.found, "rows differ"
         assert report.pages_repeated <= len(report.kills)

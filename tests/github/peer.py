@@ -190,7 +190,7 @@ def _snapshot_commit(commit: Mapping[str, Any], branch: str) -> dict[str, Any]:
 def serving(*repos: Repo) -> Iterator[Peer]:
     """The server on a free port, ended afterwards."""
     peer = Peer(repos=list(repos))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(peer))
+    server = _Server(("127.0.0.1", 0), _handler(peer))
     peer.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True)
     thread.start()
@@ -199,6 +199,11 @@ def serving(*repos: Repo) -> Iterator[Peer]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that was killed goes away in the middle."""
 
 
 Answer = tuple[int, dict[str, str], Any]
