@@ -3,7 +3,7 @@
     python -m benchmarks.github_crash [--kills 20] [--each 4] [--seed 1] [--engine sqlite|postgresql]
 
 A GitHub of our own on loopback counts the calls. Each first walk is cut `--each` times. It ends with an error when a
-row differs from those of an undisturbed walk, or when more pages were asked for again than there were kills. Linux only.
+row differs from those of an undisturbed walk, or when more pages were asked for again than there were kills. Linux.
 """
 
 from __future__ import annotations

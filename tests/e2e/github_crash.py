@@ -90,6 +90,7 @@ def _kill(
     after = chance.uniform(0.0, 0.4)
     time.sleep(after)
     victim = chance.choice(("worker", "job"))
+    wait_until(lambda: server.all("worker"), 20, lambda: server.log)  # the last one may just be starting again
     parent = server.pid("worker")
     jobs = [pid for pid in server.children(parent) if world.row().phase != "idle"]
     if _done(world):
