@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from costlens.domain.github import Record
+from costlens.domain.github import Record, ReviewRecord
 
 OVERLAP = timedelta(minutes=5)  # read again before the last walk's newest change: GitHub's lists lag a little
 COMMIT_OVERLAP = timedelta(days=1)  # a commit is listed by its own date, which may be older than its push
@@ -70,6 +70,12 @@ class PageSource(Protocol):
 
     def commits(self, name: str, branch: str | None, cursor: str | None, since: datetime) -> Page:
         """Commits of a branch (none: the default one) since then. Raises EmptyRepository."""
+
+    def reviews(self, name: str, number: int) -> tuple[ReviewRecord, ...]:
+        """Reviews of a pull request, for a source whose pages do not tell them."""
+
+    def added_lines(self, name: str, number: int) -> list[str]:
+        """The lines that a pull request adds, of the files whose diff GitHub shows."""
 
 
 class GitHubTrouble(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record
+from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record, ReviewRecord
 from costlens.domain.names import Identity, identities_of
 from costlens.domain.sync import Budget, EmptyRepository, NoAccess, Page, RepositoryState, Unreachable
 from costlens.github.client import Client
@@ -22,6 +22,12 @@ fragment CommitFacts on Commit {
 }
 """
 
+_WHO = """
+fragment Who on Actor {
+  __typename login ... on User { databaseId } ... on Bot { databaseId } ... on Mannequin { databaseId }
+}
+"""
+
 PULLS = (
     """
 query Pulls($owner: String!, $name: String!, $size: Int!, $cursor: String) {
@@ -30,10 +36,11 @@ query Pulls($owner: String!, $name: String!, $size: Int!, $cursor: String) {
       pageInfo { hasNextPage endCursor }
       nodes {
         number title body createdAt updatedAt mergedAt closedAt
-        author { __typename login ... on User { databaseId } ... on Bot { databaseId } ... on Mannequin { databaseId } }
+        author { ...Who }
         headRefName headRefOid baseRefName mergeCommit { oid }
         additions deletions changedFiles
         labels(first: 20) { nodes { name } }
+        reviews(first: 50) { nodes { state submittedAt author { ...Who } } }
         commits(first: 50) { pageInfo { hasNextPage endCursor } nodes { commit { ...CommitFacts } } }
       }
     }
@@ -42,6 +49,7 @@ query Pulls($owner: String!, $name: String!, $size: Int!, $cursor: String) {
 }
 """
     + _COMMIT
+    + _WHO
 )
 
 COMMITS_OF_PULL = (
@@ -129,6 +137,14 @@ class GraphqlPages:
         more = history["pageInfo"]["endCursor"] if history["pageInfo"]["hasNextPage"] else None
         return Page(records, more, max(dates, default=None), min(dates, default=None), len(history["nodes"]))
 
+    def reviews(self, name: str, number: int) -> tuple[ReviewRecord, ...]:
+        """Reviews of a pull request; its page has told them already."""
+        return self._rest.reviews(name, number)
+
+    def added_lines(self, name: str, number: int) -> list[str]:
+        """The lines that a pull request adds, which GraphQL does not tell."""
+        return self._rest.added_lines(name, number)
+
     def _pulls(self, name: str, cursor: str | None) -> Any:
         while True:
             try:
@@ -175,6 +191,11 @@ class GraphqlPages:
             changed_files=node["changedFiles"],
             labels=tuple(label["name"] for label in (node["labels"] or {}).get("nodes") or ()),
             commits=tuple(record for record in found if isinstance(record, CommitRecord)),
+            reviews=tuple(
+                ReviewRecord(_author(one["author"])[0], one["state"].lower(), moment(one["submittedAt"]))
+                for one in (node["reviews"] or {}).get("nodes") or ()
+                if one["submittedAt"]
+            ),
         )
 
     def _all_commits(self, name: str, node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

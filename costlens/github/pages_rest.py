@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record
+from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record, ReviewRecord
 from costlens.domain.names import Identity, identities_of
+from costlens.domain.prompts import added_lines
 from costlens.domain.sync import Budget, Moved, Page, RepositoryState
 from costlens.github.client import Client
 
 PULLS_A_PAGE = 25  # what a crash costs
 COMMITS_A_PAGE = 100
+REVIEWS_OF_A_PULL = 50
+FILES_OF_A_PULL = 100  # whose diff is looked at
 COMMITS_OF_A_PULL = 3  # pages; GitHub lists 250 commits of a pull request and no more
 
 
@@ -72,6 +75,20 @@ class RestPages:
         dates = [record.committed_at for record in records if isinstance(record, CommitRecord)]
         more = str(number + 1) if answer.next_page else None
         return Page(records, more, max(dates, default=None), min(dates, default=None), len(answer.body))
+
+    def reviews(self, name: str, number: int) -> tuple[ReviewRecord, ...]:
+        """The first reviews of a pull request."""
+        answer = self._client.get(f"/repos/{name}/pulls/{number}/reviews", {"per_page": REVIEWS_OF_A_PULL})
+        return tuple(
+            ReviewRecord(user(row.get("user"))[0], row["state"].lower(), moment(row["submitted_at"]))
+            for row in answer.body
+            if row.get("submitted_at")  # else it was not sent yet
+        )
+
+    def added_lines(self, name: str, number: int) -> list[str]:
+        """The lines that a pull request adds; GitHub shows no diff of large or binary files."""
+        answer = self._client.get(f"/repos/{name}/pulls/{number}/files", {"per_page": FILES_OF_A_PULL})
+        return [line for row in answer.body for line in added_lines(row.get("patch") or "")]
 
     def _pull(self, name: str, row: Mapping[str, Any]) -> Iterator[Record]:
         details = self._client.get(f"/repos/{name}/pulls/{row['number']}").body

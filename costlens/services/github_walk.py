@@ -25,7 +25,7 @@ from costlens.domain.sync import (
     Page,
     PageSource,
 )
-from costlens.services import github_trouble
+from costlens.services import github_details, github_trouble
 from costlens.services.github_access import GitHub, pages_of
 from costlens.services.sync import settle_outcomes, store_page
 from costlens.store import sync as sync_store
@@ -108,8 +108,10 @@ def _read(
         elif row.phase == "pulls":
             page = pages.pulls(row.name, row.cursor, row.floor)
             done = _keep(store, pages, row, page, step, clock())
-        else:
+        elif row.phase == "commits":
             done = _commits(store, pages, row, step, clock())
+        else:
+            done = _details(store, pages, row, step, clock())
         version += 1
         github_trouble.clear(store, github, row, pages.budget)
         if done:
@@ -131,8 +133,7 @@ def _begin(store: Store, pages: PageSource, row: Any, horizon: timedelta, step: 
         }
     first = row.watermark is None
     if not (news or told or first):
-        _finish(store, row, values, step, now, walked=False)
-        return True
+        return _finish(store, row, values, step, now, walked=False)
     floor = now - horizon if first else row.watermark - OVERLAP
     values |= {
         "phase": "pulls" if news or first else "commits",
@@ -161,8 +162,7 @@ def _commits(store: Store, pages: PageSource, row: Any, step: Step, now: datetim
     try:
         page = pages.commits(row.name, row.default_branch, row.cursor, since)
     except EmptyRepository:
-        _finish(store, row, {"state": "empty"}, step, now)
-        return True
+        return _finish(store, row, {"state": "empty"}, step, now)
     return _keep(store, pages, row, page, step, now)
 
 
@@ -176,8 +176,7 @@ def _keep(store: Store, pages: PageSource, row: Any, page: Page, step: Step, now
         values["top"] = page.newest
     if page.next is None:
         if row.phase == "commits":
-            _finish(store, row, values, step, now, page=page)
-            return True
+            return _finish(store, row, values, step, now, page=page)
         values |= {"phase": "commits", "reached": None}
     step.changed |= store.transact(lambda tx: _store(tx, row, page, values, now))
     return False
@@ -185,8 +184,29 @@ def _keep(store: Store, pages: PageSource, row: Any, page: Page, step: Step, now
 
 def _store(tx: Tx, row: Any, page: Page, values: dict[str, Any], now: datetime) -> set[int]:
     saved = store_page(tx, row.organization_id, page.records, now)
+    if row.phase == "pulls":
+        github_details.mark_due(tx, row.organization_id, row.repository_id, page.records)
     _move_on(tx, row, values)
     return saved.changed
+
+
+def _details(store: Store, pages: PageSource, row: Any, step: Step, now: datetime) -> bool:
+    """Reads what pages do not tell, a few pull requests at a time; answers whether that is enough for this walk."""
+    done = int(row.cursor or 0)
+    pulls = github_details.due(store, row) if done < github_details.A_WALK else ()
+    for pull in pulls:
+        github_details.read(store, pages, row, pull, now)
+    step.pages += 1
+    values: dict[str, Any] = {"cursor": str(done + len(pulls)), "due_at": now, "state": "ok", "error": None}
+
+    def work(tx: Tx) -> None:
+        if pulls:
+            _move_on(tx, row, values | {"failures": 0})
+        else:
+            _rest(tx, row, {}, step, now)
+
+    store.transact(work)
+    return not pulls
 
 
 def _finish(
@@ -198,36 +218,43 @@ def _finish(
     *,
     page: Page | None = None,
     walked: bool = True,
-) -> None:
-    """The end of a walk, with its last page. A webhook that came since it began makes the next one due at once."""
-    archived = values.get("archived", row.archived)
-    end = {"state": "ok", "error": None, "failures": 0, "phase": "idle", "cursor": None, "started_at": None,
-           "floor": None, "reached": None, "succeeded_at": now}  # fmt: skip
+) -> bool:
+    """The end of a walk, with its last page; answers whether nothing is left to be read one by one."""
+    end: dict[str, Any] = {"state": "ok", "succeeded_at": now}
     if walked:
         # Nothing on GitHub is as old as the start of a walk that saw nothing.
         end["watermark"] = row.top or row.watermark or row.started_at
         end["covers_from"] = row.covers_from or row.floor
-    if not walked and row.state == "empty":
+    elif row.state == "empty":
         end["state"] = "empty"
+    more = bool(github_details.due(store, row))
 
     def work(tx: Tx) -> set[int]:
-        changed = _store_last(tx, row, page, now)
-        latest = sync_store.get_source(tx, row.organization_id, row.id)
-        hinted = latest.hinted_at if latest else None
-        again = walked and hinted is not None and row.started_at is not None and hinted > row.started_at
-        due = now if again else now + (RECONCILE_ARCHIVED if archived else RECONCILE)
-        _move_on(tx, row, end | values | {"cursor": None, "due_at": due})
-        step.wait = timedelta(0) if again else None
+        changed = store_page(tx, row.organization_id, page.records, now).changed if page else set()
+        if walked and row.repository_id is not None:
+            settle_outcomes(tx, organization_id=row.organization_id, repository_id=row.repository_id)
+        if more:
+            going_on = {"phase": "details", "cursor": None, "due_at": now, "error": None, "failures": 0}
+            _move_on(tx, row, end | values | going_on)
+        else:
+            _rest(tx, row, end | values, step, now)
         return changed
 
     step.changed |= store.transact(work)
+    return not more
 
 
-def _store_last(tx: Tx, row: Any, page: Page | None, now: datetime) -> set[int]:
-    changed = store_page(tx, row.organization_id, page.records, now).changed if page else set()
-    if row.repository_id is not None:
-        settle_outcomes(tx, organization_id=row.organization_id, repository_id=row.repository_id)
-    return changed
+def _rest(tx: Tx, row: Any, values: dict[str, Any], step: Step, now: datetime) -> None:
+    """Until the next look; at once when a webhook came since this walk began."""
+    latest = sync_store.get_source(tx, row.organization_id, row.id)
+    hinted, since = latest.hinted_at if latest else None, row.started_at
+    again = hinted is not None and since is not None and hinted > since
+    archived = values.get("archived", row.archived)
+    due_at = now if again else now + (RECONCILE_ARCHIVED if archived else RECONCILE)
+    rest = {"phase": "idle", "cursor": None, "started_at": None, "floor": None, "reached": None, "error": None,
+            "failures": 0, "due_at": due_at}  # fmt: skip
+    _move_on(tx, row, values | rest)
+    step.wait = timedelta(0) if again else None
 
 
 def _move_on(tx: Tx, row: Any, values: dict[str, Any]) -> None:

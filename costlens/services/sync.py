@@ -14,6 +14,7 @@ from costlens.domain.links import Outcome
 from costlens.domain.names import Identity
 from costlens.domain.reverts import PullState, reverted
 from costlens.domain.trailers import Trailers, ai_signal, body_trailers, commit_trailers
+from costlens.services import github_details
 from costlens.store import github as github_store
 from costlens.store.engine import Store, Tx
 from costlens.store.identity import person_ids, repository_ids
@@ -140,6 +141,7 @@ def _save_repository(
         {pull.number: [commit.sha for commit in pull.commits] for pull in pulls},
         ids,
     )
+    github_details.save_reviews(tx, organization_id, repository_id, pulls, at)
     if commits_changed or pulls_changed:
         github_store.save_mentions(tx, organization_id, repository_id, list(_mentions(commits, pulls)))
     return changed or commits_changed or pulls_changed

@@ -129,6 +129,61 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_github_deliveries_received_at"), "github_deliveries", ["received_at"])
 
+    op.create_table(
+        "pull_request_details",
+        sa.Column("pull_request_id", sa.BigInteger(), nullable=False),
+        sa.Column("organization_id", sa.BigInteger(), nullable=False),
+        sa.Column("repository_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("reviews_due", sa.Boolean(), nullable=False),
+        sa.Column("diff_due", sa.Boolean(), nullable=False),
+        _organization("pull_request_details"),
+        _pull("pull_request_details"),
+        sa.ForeignKeyConstraint(
+            ["repository_id"],
+            ["repositories.id"],
+            name=op.f("fk_pull_request_details_repository_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("pull_request_id", name=op.f("pk_pull_request_details")),
+    )
+    op.create_index(
+        op.f("ix_pull_request_details_repository_id_number"), "pull_request_details", ["repository_id", "number"]
+    )
+    op.create_table(
+        "pull_request_reviews",
+        sa.Column("pull_request_id", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("organization_id", sa.BigInteger(), nullable=False),
+        sa.Column("person_id", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("submitted_at", sa.BigInteger(), nullable=False),
+        _organization("pull_request_reviews"),
+        _pull("pull_request_reviews"),
+        sa.PrimaryKeyConstraint("pull_request_id", "position", name=op.f("pk_pull_request_reviews")),
+    )
+    op.create_index(op.f("ix_pull_request_reviews_organization_id"), "pull_request_reviews", ["organization_id"])
+    op.create_table(
+        "pull_request_prompts",
+        sa.Column("pull_request_id", sa.BigInteger(), nullable=False),
+        sa.Column("prompt_id", sa.Text(), nullable=False),
+        sa.Column("organization_id", sa.BigInteger(), nullable=False),
+        _organization("pull_request_prompts"),
+        _pull("pull_request_prompts"),
+        sa.PrimaryKeyConstraint("pull_request_id", "prompt_id", name=op.f("pk_pull_request_prompts")),
+    )
+    op.create_index(
+        op.f("ix_pull_request_prompts_organization_id_prompt_id"),
+        "pull_request_prompts",
+        ["organization_id", "prompt_id"],
+    )
+
+
+def _pull(table: str) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(
+        ["pull_request_id"], ["pull_requests.id"], name=op.f(f"fk_{table}_pull_request_id"), ondelete="CASCADE"
+    )
+
 
 def _id() -> sa.types.TypeEngine:
     return sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -11,7 +11,7 @@ LOOK = 2  # the repository, and the pull request that changed last; free where n
 
 def first_walk(source: str, pulls: int, commits: int, *, long_pulls: int = 0) -> int:
     """Calls of a first walk: `commits` are those of the default branch, `long_pulls` have more than the first page of
-    commits, and no more than the second.
+    commits, and no more than the second. Reviews come after it over REST, a call for each pull request.
     """
     if source == "graphql":
         pages = ceil(pulls / pages_graphql.PULLS_A_PAGE) + long_pulls

@@ -130,7 +130,16 @@ def a_pull(number: int, at: datetime, login: str, *, state: str = "merged", comm
         "changed_files": 1 + number % 3,
         "labels": [{"name": "ai"}] if number % 4 == 0 else [],
         "_commits": made,
+        "_reviews": [] if number % 5 == 0 else [_review(number, n, opened) for n in range(1 + number % 2)],
+        "_patch": f'@@ -1 +1,2 @@\n-old = "x"\n+call(promptId="write-{number}", model=m)\n+plain line',
     }
+
+
+def _review(number: int, n: int, opened: datetime) -> dict[str, Any]:
+    states = ("APPROVED", "CHANGES_REQUESTED", "COMMENTED")
+    who = list(PEOPLE)[(number + 1 + n) % 3]
+    at = stamp(opened + timedelta(minutes=30 * (n + 1)))
+    return {"user": account(who), "state": states[(number + n) % 3], "submitted_at": at}
 
 
 def history(pulls: int = 60, direct: int = 20, *, name: str = "acme/web", github_id: int = 501) -> Repo:
@@ -164,6 +173,13 @@ def snapshot_lines(repo: Repo) -> list[bytes]:
                 "mergeCommitSha": pull["merge_commit_sha"], "additions": pull["additions"],
                 "deletions": pull["deletions"], "changedFiles": pull["changed_files"],
                 "labels": [label["name"] for label in pull["labels"]],
+                "reviews": [
+                    {
+                        "author": review["user"]["login"], "authorId": review["user"]["id"],
+                        "state": review["state"], "submittedAt": review["submitted_at"],
+                    }
+                    for review in pull["_reviews"]
+                ],
                 "commits": [_snapshot_commit(commit, pull["head"]["ref"]) for commit in pull["_commits"]],
             }
         )  # fmt: skip
@@ -296,7 +312,7 @@ def _newest_first(repo: Repo) -> list[dict[str, Any]]:
 
 
 def _told(repo: Repo, pull: Mapping[str, Any], *, details: bool) -> dict[str, Any]:
-    hidden = {"_commits"} | (set() if details else {"additions", "deletions", "changed_files"})
+    hidden = {"_commits", "_reviews", "_patch"} | (set() if details else {"additions", "deletions", "changed_files"})
     told = {name: value for name, value in pull.items() if name not in hidden}
     told["base"] = {"ref": pull["base"]["ref"], "repo": {"id": repo.github_id, "full_name": repo.name}}
     return told
@@ -322,6 +338,19 @@ def _pull_commits(peer: Peer, query: Mapping[str, str], body: bytes, name: str, 
         if pull["number"] == int(number):
             return _paged(peer, query, pull["_commits"][:250])
     return 404, {}, {"message": "Not Found"}
+
+
+def _pull_reviews(peer: Peer, query: Mapping[str, str], body: bytes, name: str, number: str) -> Answer:
+    repo = _find(peer, name)
+    found = [pull["_reviews"] for pull in (repo.pulls if repo else ()) if pull["number"] == int(number)]
+    return _paged(peer, query, found[0]) if found else (404, {}, {"message": "Not Found"})
+
+
+def _pull_files(peer: Peer, query: Mapping[str, str], body: bytes, name: str, number: str) -> Answer:
+    repo = _find(peer, name)
+    found = [pull["_patch"] for pull in (repo.pulls if repo else ()) if pull["number"] == int(number)]
+    files = [{"filename": "app.py", "patch": found[0]}, {"filename": "picture.png"}] if found else []
+    return _paged(peer, query, files) if found else (404, {}, {"message": "Not Found"})
 
 
 def _commits(peer: Peer, query: Mapping[str, str], body: bytes, name: str) -> Answer:
@@ -413,15 +442,23 @@ def _node(pull: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "number": pull["number"], "title": pull["title"], "body": pull["body"], "createdAt": pull["created_at"],
         "updatedAt": pull["updated_at"], "mergedAt": pull["merged_at"], "closedAt": pull["closed_at"],
-        "author": {
-            "__typename": who["type"], "login": who["login"].removesuffix("[bot]"), "databaseId": who["id"],
-        },
+        "author": _actor(who),
         "headRefName": pull["head"]["ref"], "headRefOid": pull["head"]["sha"], "baseRefName": pull["base"]["ref"],
         "mergeCommit": {"oid": pull["merge_commit_sha"]} if pull["merged_at"] else None,
         "additions": pull["additions"], "deletions": pull["deletions"], "changedFiles": pull["changed_files"],
         "labels": {"nodes": pull["labels"]},
+        "reviews": {
+            "nodes": [
+                {"state": one["state"], "submittedAt": one["submitted_at"], "author": _actor(one["user"])}
+                for one in pull["_reviews"]
+            ]
+        },
         "commits": lambda _info, first, after=None: _connection(commits, first, after),
     }  # fmt: skip
+
+
+def _actor(who: Mapping[str, Any]) -> dict[str, Any]:
+    return {"__typename": who["type"], "login": who["login"].removesuffix("[bot]"), "databaseId": who["id"]}
 
 
 def _commit_node(commit: Mapping[str, Any]) -> dict[str, Any]:
@@ -444,6 +481,8 @@ _ROUTES: tuple[tuple[str, Callable[..., Answer]], ...] = (
     (rf"GET {_NAME}/pulls", _pulls),
     (rf"GET {_NAME}/pulls/(\d+)", _pull),
     (rf"GET {_NAME}/pulls/(\d+)/commits", _pull_commits),
+    (rf"GET {_NAME}/pulls/(\d+)/reviews", _pull_reviews),
+    (rf"GET {_NAME}/pulls/(\d+)/files", _pull_files),
     (rf"GET {_NAME}/commits", _commits),
     (r"POST /graphql", _graphql),
     (r"GET /app/installations", _installations),

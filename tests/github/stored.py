@@ -40,6 +40,17 @@ def facts(store: Store) -> dict[str, Any]:
         )
         found["commits"] = sorted((shown(row) for row in tx.execute(select(t.commits))), key=repr)
         found["mentions"] = sorted((shown(row) for row in tx.execute(select(t.mentions))), key=repr)
+        numbers = {row.id: f"{names[row.repository_id]}#{row.number}" for row in tx.execute(select(t.pull_requests))}
+        found["reviews"] = sorted(
+            (
+                [numbers[row.pull_request_id], row.position, people.get(row.person_id), row.state, row.submitted_at]
+                for row in tx.execute(select(t.pull_request_reviews))
+            ),
+            key=repr,
+        )
+        found["prompts"] = sorted(
+            [numbers[row.pull_request_id], row.prompt_id] for row in tx.execute(select(t.pull_request_prompts))
+        )
         found["pulls"] = sorted(
             (shown(row) | {"commits": members.get(row.id)} for row in tx.execute(select(t.pull_requests))), key=repr
         )

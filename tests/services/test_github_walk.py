@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from costlens.domain.runs import RunInput
+from costlens.domain.usage import Usage, UsageQuality
 from costlens.github.snapshot import read_snapshot
+from costlens.services import github_details
+from costlens.services.ingest import ingest
+from costlens.services.keys import authenticate
 from costlens.services.organizations import create_organization
 from costlens.services.sync import import_records
 from costlens.store import sync as sync_store
@@ -100,8 +105,8 @@ def test_only_what_changed_is_read_again(world: World, engine: str) -> None:
     world.peer.forget()
     world.walk()
     assert facts(world.store) == from_snapshot(engine, repo)
-    # Repository, probe, list, commits; over REST two more for each of the two, and for the one before them.
-    assert world.peer.count() <= 4 + 2 * 3
+    # Repository, probe, list, commits; over REST three more for each of the two, and for the one before them.
+    assert world.peer.count() <= 4 + 3 * 3
 
 
 def test_a_change_during_the_walk_is_read_by_the_next(world: World, engine: str) -> None:
@@ -200,6 +205,55 @@ def test_a_repository_that_runs_named_first_is_the_same_one(world: World) -> Non
     world.walk()
     assert world.row().repository_id == known
     assert len(facts(world.store)["repositories"]) == 1
+
+
+def test_reviews_that_change_are_read_again(world: World, engine: str) -> None:
+    world.walk()
+    repo = world.peer.repo()
+    world.later(minutes=15)
+    pull = next(one for one in repo.pulls if one["number"] == 10)
+    assert pull["_reviews"] == []
+    pull["_reviews"] = [github._review(10, 1, world.now), github._review(10, 0, world.now)]
+    pull["updated_at"] = stamp(world.now)
+    world.walk()
+    assert facts(world.store) == from_snapshot(engine, repo)
+    assert sum(row[0] == "acme/web#10" for row in facts(world.store)["reviews"]) == 2
+
+
+def test_prompts_of_merged_diffs_are_read_where_runs_name_any(world: World, alice_key: str) -> None:
+    world.walk()
+    assert (world.peer.count("/files"), facts(world.store)["prompts"]) == (0, [])
+    used = Usage(1_000, 0, 0, 0, 200, 0, UsageQuality.EXACT)
+    run = RunInput("openai", "gpt-5.4", used, datetime.now(UTC), prompt_id="write-7")
+    ingest(world.store, authenticate(world.store, alice_key, "ingest"), [run], now=datetime.now(UTC))
+    world.later(minutes=15)
+    world.walk()
+    merged = {pull["number"] for pull in world.peer.repo().pulls if pull["merged_at"]}
+    assert world.peer.count("/files") == len(merged)
+    found = {row[0]: row[1] for row in facts(world.store)["prompts"]}
+    assert found == {f"acme/web#{number}": f"write-{number}" for number in merged}
+    world.later(minutes=15)
+    world.peer.forget()
+    world.walk()
+    assert world.peer.count("/files") == 0
+
+
+def test_details_of_many_pull_requests_are_spread_over_several_walks(
+    rest: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github_details, "A_WALK", 20)
+    for reviewed in (20, 40, 60, 60):
+        rest.walk()
+        assert rest.row().state == "ok"
+        assert rest.peer.count("/reviews") == reviewed
+        rest.later(minutes=15)
+
+
+def test_a_pull_request_that_is_gone_meanwhile_stops_nothing(rest: World) -> None:
+    rest.peer.script(r"/pulls/60/reviews", (404, {}, {"message": "Not Found"}))
+    rest.walk()
+    assert (rest.row().state, rest.row().phase) == ("ok", "idle")
+    assert rest.peer.count("/reviews") == 60
 
 
 def test_an_unchosen_repository_is_not_read(rest: World) -> None:

@@ -43,6 +43,9 @@ from costlens.store.tables.sync import (
     github_hosts,
     github_installations,
     github_repositories,
+    pull_request_details,
+    pull_request_prompts,
+    pull_request_reviews,
 )
 
 __all__ = [
@@ -68,6 +71,9 @@ __all__ = [
     "people",
     "price_overrides",
     "pull_request_commits",
+    "pull_request_details",
+    "pull_request_prompts",
+    "pull_request_reviews",
     "pull_requests",
     "repositories",
     "repository_aliases",

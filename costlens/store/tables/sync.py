@@ -70,7 +70,7 @@ github_repositories = Table(
     Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="SET NULL")),  # null: not read yet
     # The walk. `version` counts every change of it, so that only one writer goes on from each.
     Column("version", Integer, nullable=False, server_default="0"),
-    Column("phase", Text, nullable=False, server_default="idle"),  # idle, pulls, commits
+    Column("phase", Text, nullable=False, server_default="idle"),  # idle, pulls, commits, details
     Column("started_at", Instant),  # when this walk began; null: idle
     Column("cursor", Text),  # null: the first page
     Column("floor", Instant),  # how far back this walk goes; null: idle
@@ -121,4 +121,42 @@ github_hosts = Table(
     Column("host", Text, primary_key=True),
     Column("failures", Integer, nullable=False),  # in a row
     Column("open_until", Instant),  # null: it may be asked
+)
+
+
+# What is read of a pull request after the walk, one by one.
+pull_request_details = Table(
+    "pull_request_details",
+    metadata,
+    Column("pull_request_id", BigInteger, ForeignKey("pull_requests.id", ondelete="CASCADE"), primary_key=True),
+    organization_column(),
+    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("reviews_due", Boolean, nullable=False),
+    Column("diff_due", Boolean, nullable=False),
+    Index(None, "repository_id", "number"),
+)
+
+
+pull_request_reviews = Table(
+    "pull_request_reviews",
+    metadata,
+    Column("pull_request_id", BigInteger, ForeignKey("pull_requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    organization_column(),
+    Column("person_id", BigInteger),  # null: the account is gone
+    Column("state", Text, nullable=False),  # approved, changes_requested, commented, dismissed
+    Column("submitted_at", Instant, nullable=False),
+    Index(None, "organization_id"),
+)
+
+
+# promptIds that the diff of a merged pull request brings in.
+pull_request_prompts = Table(
+    "pull_request_prompts",
+    metadata,
+    Column("pull_request_id", BigInteger, ForeignKey("pull_requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("prompt_id", Text, primary_key=True),
+    organization_column(),
+    Index(None, "organization_id", "prompt_id"),
 )

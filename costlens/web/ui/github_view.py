@@ -151,7 +151,7 @@ def _source(row: Any, github_url: str) -> SourceView:
 
 def _percent(row: Any) -> int | None:
     """How much of a walk is done. None: none is under way."""
-    if row.phase == "idle":
+    if row.phase in ("idle", "details"):  # all pull requests and commits are there
         return None
     top = row.top or row.started_at
     share = progress(top, row.floor, row.reached)
