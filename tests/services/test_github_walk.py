@@ -65,14 +65,14 @@ def test_the_rows_of_every_source_are_equal(world: World, engine: str) -> None:
     assert row.due_at == world.now + timedelta(minutes=15)
 
 
-def test_a_walk_cut_into_many_jobs_ends_the_same(world: World, engine: str) -> None:
-    world.walk(pages=1)
-    assert facts(world.store) == from_snapshot(engine, *world.peer.repos)
+def test_a_walk_cut_into_many_jobs_ends_the_same(rest: World, engine: str) -> None:
+    rest.walk(pages=1)
+    assert facts(rest.store) == from_snapshot(engine, *rest.peer.repos)
 
 
-def test_the_newest_pull_requests_are_there_first(world: World) -> None:
-    world.step(pages=1)
-    numbers = sorted(row["number"] for row in facts(world.store)["pulls"])
+def test_the_newest_pull_requests_are_there_first(rest: World) -> None:
+    rest.step(pages=1)
+    numbers = sorted(row["number"] for row in facts(rest.store)["pulls"])
     assert numbers == list(range(36, 61))
 
 
@@ -86,12 +86,12 @@ def test_nothing_new_costs_nothing(world: World) -> None:
     assert world.row().succeeded_at == world.now
 
 
-def test_a_walk_that_is_not_due_asks_nothing(world: World) -> None:
-    world.walk()
-    world.peer.forget()
-    world.later(minutes=14)
-    world.walk()
-    assert world.peer.count() == 0
+def test_a_walk_that_is_not_due_asks_nothing(rest: World) -> None:
+    rest.walk()
+    rest.peer.forget()
+    rest.later(minutes=14)
+    rest.walk()
+    assert rest.peer.count() == 0
 
 
 def test_only_what_changed_is_read_again(world: World, engine: str) -> None:
@@ -137,14 +137,14 @@ def test_a_long_pull_request_has_250_commits(world: World) -> None:
     assert len(pull["commits"]) == 250
 
 
-def test_a_renamed_repository_keeps_its_rows_and_answers_to_both_names(world: World) -> None:
-    world.walk()
-    before = facts(world.store)
-    world.peer.repo().name = "acme/storefront"
-    world.later(minutes=15)
-    world.walk()
-    assert world.row().name == "acme/storefront"
-    after = facts(world.store)
+def test_a_renamed_repository_keeps_its_rows_and_answers_to_both_names(rest: World) -> None:
+    rest.walk()
+    before = facts(rest.store)
+    rest.peer.repo().name = "acme/storefront"
+    rest.later(minutes=15)
+    rest.walk()
+    assert rest.row().name == "acme/storefront"
+    after = facts(rest.store)
     assert [row["name"] for row in after["repositories"]] == ["acme/storefront"]
     assert [row["number"] for row in after["pulls"]] == [row["number"] for row in before["pulls"]]
 
@@ -160,11 +160,11 @@ def test_a_rename_in_the_middle_of_a_walk_is_followed(world: World, engine: str)
     assert facts(world.store) == from_snapshot(engine, repo)
 
 
-def test_an_archived_repository_is_looked_at_once_a_day(world: World) -> None:
-    world.peer.repo().archived = True
-    world.walk()
-    row = world.row()
-    assert (row.archived, row.due_at) == (True, world.now + timedelta(days=1))
+def test_an_archived_repository_is_looked_at_once_a_day(rest: World) -> None:
+    rest.peer.repo().archived = True
+    rest.walk()
+    row = rest.row()
+    assert (row.archived, row.due_at) == (True, rest.now + timedelta(days=1))
 
 
 def test_a_repository_without_commits_is_empty_and_fills_later(world: World, engine: str) -> None:
@@ -183,28 +183,28 @@ def test_a_repository_without_commits_is_empty_and_fills_later(world: World, eng
     assert world.row().state == "ok"
 
 
-def test_a_lost_repository_keeps_its_data_and_comes_back(world: World) -> None:
-    world.walk()
-    before = facts(world.store)
-    lost = world.peer.repos.pop()
-    world.later(minutes=15)
-    world.walk()
-    row = world.row()
-    assert (row.state, row.due_at) == ("lost", world.now + timedelta(hours=6))
+def test_a_lost_repository_keeps_its_data_and_comes_back(rest: World) -> None:
+    rest.walk()
+    before = facts(rest.store)
+    lost = rest.peer.repos.pop()
+    rest.later(minutes=15)
+    rest.walk()
+    row = rest.row()
+    assert (row.state, row.due_at) == ("lost", rest.now + timedelta(hours=6))
     assert "Not Found" in row.error
-    assert facts(world.store) == before
-    world.peer.repos.append(lost)
-    world.later(hours=6)
-    world.walk()
-    assert (world.row().state, world.row().error) == ("ok", None)
+    assert facts(rest.store) == before
+    rest.peer.repos.append(lost)
+    rest.later(hours=6)
+    rest.walk()
+    assert (rest.row().state, rest.row().error) == ("ok", None)
 
 
-def test_a_repository_that_runs_named_first_is_the_same_one(world: World) -> None:
-    with world.store.write() as tx:
-        (known,) = set(repository_ids(tx, world.organization_id, ["Acme/Web"], world.now).values())
-    world.walk()
-    assert world.row().repository_id == known
-    assert len(facts(world.store)["repositories"]) == 1
+def test_a_repository_that_runs_named_first_is_the_same_one(rest: World) -> None:
+    with rest.store.write() as tx:
+        (known,) = set(repository_ids(tx, rest.organization_id, ["Acme/Web"], rest.now).values())
+    rest.walk()
+    assert rest.row().repository_id == known
+    assert len(facts(rest.store)["repositories"]) == 1
 
 
 def test_reviews_that_change_are_read_again(world: World, engine: str) -> None:
@@ -220,22 +220,22 @@ def test_reviews_that_change_are_read_again(world: World, engine: str) -> None:
     assert sum(row[0] == "acme/web#10" for row in facts(world.store)["reviews"]) == 2
 
 
-def test_prompts_of_merged_diffs_are_read_where_runs_name_any(world: World, alice_key: str) -> None:
-    world.walk()
-    assert (world.peer.count("/files"), facts(world.store)["prompts"]) == (0, [])
+def test_prompts_of_merged_diffs_are_read_where_runs_name_any(rest: World, alice_key: str) -> None:
+    rest.walk()
+    assert (rest.peer.count("/files"), facts(rest.store)["prompts"]) == (0, [])
     used = Usage(1_000, 0, 0, 0, 200, 0, UsageQuality.EXACT)
     run = RunInput("openai", "gpt-5.4", used, datetime.now(UTC), prompt_id="write-7")
-    ingest(world.store, authenticate(world.store, alice_key, "ingest"), [run], now=datetime.now(UTC))
-    world.later(minutes=15)
-    world.walk()
-    merged = {pull["number"] for pull in world.peer.repo().pulls if pull["merged_at"]}
-    assert world.peer.count("/files") == len(merged)
-    found = {row[0]: row[1] for row in facts(world.store)["prompts"]}
+    ingest(rest.store, authenticate(rest.store, alice_key, "ingest"), [run], now=datetime.now(UTC))
+    rest.later(minutes=15)
+    rest.walk()
+    merged = {pull["number"] for pull in rest.peer.repo().pulls if pull["merged_at"]}
+    assert rest.peer.count("/files") == len(merged)
+    found = {row[0]: row[1] for row in facts(rest.store)["prompts"]}
     assert found == {f"acme/web#{number}": f"write-{number}" for number in merged}
-    world.later(minutes=15)
-    world.peer.forget()
-    world.walk()
-    assert world.peer.count("/files") == 0
+    rest.later(minutes=15)
+    rest.peer.forget()
+    rest.walk()
+    assert rest.peer.count("/files") == 0
 
 
 def test_details_of_many_pull_requests_are_spread_over_several_walks(
