@@ -12,9 +12,11 @@ from rq import get_current_job
 from costlens.config import load_settings
 from costlens.services import github_connect, github_hooks, github_walk
 from costlens.services.github_access import github_of
+from workers import linking
 from workers.context import opened
 from workers.linking import alone
 
+AT_ONCE = 2  # repositories that the job of a webhook reads itself; more get jobs of their own
 SOON = timedelta(seconds=45)  # a walk that goes on later than this is found by the sweep
 
 
@@ -25,9 +27,12 @@ def sync_repository(organization_id: int, source_id: int) -> dict[str, int]:
             return {"pages": 0}
         done = github_walk.advance(store, github_of(load_settings()), organization_id, source_id)
     for repository_id in sorted(done.changed):
-        queue.link_soon(organization_id, repository_id)
-        # Runs that named no repository may be named by what was read.
-        queue.link_soon(organization_id, 0)
+        if done.wait is None:  # the walk is at its end: what it brought is linked without waiting for another job
+            linking.link_repository(organization_id, repository_id)
+        else:
+            queue.link_soon(organization_id, repository_id)
+    if done.changed:
+        queue.link_soon(organization_id, 0)  # runs that named no repository may be named by what was read
     if done.wait is not None and done.wait <= SOON:
         queue.sync_soon(organization_id, source_id, done.wait)
     return {"pages": done.pages}
@@ -57,10 +62,12 @@ def process_deliveries(organization_id: int) -> int:
     """Makes the walks due that webhooks hint at; answers how many deliveries."""
     with opened() as (store, queue):
         done = github_hooks.process(store, organization_id)
-        for source_id in done.sources:
+        for source_id in done.sources[AT_ONCE:]:
             queue.sync_soon(organization_id, source_id)
         if done.list_due:
             queue.run_soon("workers.sync.list_repositories", organization_id)
+    for source_id in done.sources[:AT_ONCE]:
+        sync_repository(organization_id, source_id)
     return done.deliveries
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from costlens.domain.names import identities_of
 from costlens.domain.runs import RunInput
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.github.snapshot import read_snapshot
@@ -17,7 +18,7 @@ from costlens.services.organizations import create_organization
 from costlens.services.sync import import_records
 from costlens.store import sync as sync_store
 from costlens.store.engine import Store
-from costlens.store.identity import repository_ids
+from costlens.store.identity import person_ids, repository_ids
 from costlens.store.organizations import Organization
 from tests.databases import open_store
 from tests.github import peer as github
@@ -218,6 +219,15 @@ def test_reviews_that_change_are_read_again(world: World, engine: str) -> None:
     world.walk()
     assert facts(world.store) == from_snapshot(engine, repo)
     assert sum(row[0] == "acme/web#10" for row in facts(world.store)["reviews"]) == 2
+
+
+def test_reviews_follow_a_person_who_turns_out_to_be_another(rest: World) -> None:
+    rest.walk()
+    with rest.store.write() as tx:
+        person_ids(tx, rest.organization_id, [identities_of(login="alice", email="bob@example.com")], rest.now)
+    reviews = facts(rest.store)["reviews"]
+    assert reviews
+    assert all(person is not None for _, _, person, _, _ in reviews)
 
 
 def test_prompts_of_merged_diffs_are_read_where_runs_name_any(rest: World, alice_key: str) -> None:

@@ -103,7 +103,7 @@ def test_a_webhook_makes_its_repository_due_and_a_processed_one_does_not(workpla
     workplace.work()
     assert len(facts(world.store)["pulls"]) == 46
     calls = world.peer.count()
-    assert calls <= 8
+    assert calls <= 10
     assert receive(workplace, body, headers) == (world.organization_id, False)
     workplace.ask("workers.sync.process_deliveries", world.organization_id)
     workplace.work()
