@@ -15,7 +15,7 @@ DEFAULT = Path(__file__).parents[2] / "shared" / "data" / "linking"
 
 
 def main() -> None:
-    for name in ("start", "ingest", "queries", "export", "crash"):
+    for name in ("start", "ingest", "queries", "export", "crash", "github_crash", "github_webhooks"):
         print(f"\n== {name}", flush=True)
         subprocess.run((sys.executable, "-m", f"benchmarks.{name}"), check=True)
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -28,7 +29,7 @@ from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.store.organizations import find_organization
 from tests.e2e.github_crash import WHOLE
-from tests.e2e.servers import Server, a_run, serving, wait_until
+from tests.e2e.servers import PROC, Server, a_run, serving, wait_until
 from tests.github.emulator import REPOSITORY, Emulator, emulating
 from tests.github.signing import signed
 from tests.peers import webhook_examples
@@ -50,7 +51,7 @@ def main() -> None:
             hook = {"config": {"url": address, "secret": secret, "content_type": "json"}, "events": ["*"]}
             emulator.api("POST", f"/repos/{REPOSITORY}/hooks", hook | {"active": True})
             rows(server, key, emulator)
-            storm(address, secret, given.storm)
+            storm(server, address, secret, given.storm)
 
 
 def connect(server: Server, store: Store) -> tuple[str, str]:
@@ -110,14 +111,15 @@ def _linked(client: httpx.Client, number: int) -> bool:
     return any(link["pullRequest"] == number for link in links)
 
 
-def storm(address: str, secret: str, count: int) -> None:
-    """Sends real payloads and prints how long each took."""
+def storm(server: Server, address: str, secret: str, count: int) -> None:
+    """Sends real payloads and prints how long each took, and what it cost the web process."""
     examples = [
         (event["name"], example)
         for event in json.loads(webhook_examples().read_text())
         for example in event["examples"]
     ]
     taken = []
+    before = cpu_of_web(server)
     with httpx.Client(timeout=20, trust_env=False) as client:
         for n in range(count):
             event, example = examples[n % len(examples)]
@@ -129,8 +131,15 @@ def storm(address: str, secret: str, count: int) -> None:
     taken.sort()
     print(
         f"{count} webhooks: median {statistics.median(taken):.1f} ms, p99 {taken[int(count * 0.99)]:.1f} ms, "
-        f"worst {taken[-1]:.1f} ms over HTTP"
+        f"worst {taken[-1]:.1f} ms over HTTP, {1_000 * (cpu_of_web(server) - before) / count:.1f} ms CPU each"
     )
+
+
+def cpu_of_web(server: Server) -> float:
+    """Seconds of CPU that the web processes have used."""
+    web = [pid for pid, line in server.pids().items() if "costlens.cli web" in line]
+    fields = [(PROC / str(pid) / "stat").read_text().rpartition(")")[2].split() for pid in web]
+    return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from costlens.domain.errors import Unavailable
-from costlens.services import github_connect, github_hooks
+from costlens.services import github_connect, github_hooks, github_walk
 from costlens.services.sealing import Box
 from costlens.store import connections
 from costlens.store import sync as sync_store
@@ -83,6 +83,19 @@ def test_a_list_that_github_refuses_keeps_what_is_known(world: World, status: in
     assert offered(world) == {"acme/web": (True, True), "acme/api": (True, True)}
     assert bool(connection(world).error) == (status == 401)
     assert not connection(world).list_due, "it is not asked for again and again"
+
+
+def test_nothing_is_asked_of_github_where_nobody_connected(store: Store, acme: Organization, peer: Peer) -> None:
+    alone = World(store, peer, acme.id)
+    now = datetime.now(UTC)
+    assert github_connect.refresh(store, alone.github, acme.id) == 0
+    assert github_hooks.redeliver_failures(store, alone.github) == 0
+    assert (github_connect.lists_due(store, now), github_walk.due(store, now), github_hooks.waiting(store)) == (
+        [],
+        [],
+        [],
+    )
+    assert peer.count() == 0
 
 
 def test_more_repositories_than_a_page(world: World) -> None:
