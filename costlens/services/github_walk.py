@@ -169,14 +169,16 @@ def _commits(store: Store, pages: PageSource, row: Any, step: Step, now: datetim
 def _keep(store: Store, pages: PageSource, row: Any, page: Page, step: Step, now: datetime) -> bool:
     """Stores a page and the place after it in one transaction; answers whether the walk is at its end."""
     step.pages += 1
-    values: dict[str, Any] = {"cursor": page.next, "items": row.items + page.items, "due_at": now}
+    state = row.state if row.state in ("ok", "empty") else "waiting"
+    values: dict[str, Any] = {"cursor": page.next, "items": row.items + page.items, "due_at": now, "state": state,
+                              "error": None, "failures": 0}  # fmt: skip
     if page.oldest is not None:
         values["reached"] = page.oldest
     if row.phase == "pulls" and row.top is None and page.newest is not None:
         values["top"] = page.newest
     if page.next is None:
         if row.phase == "commits":
-            return _finish(store, row, values, step, now, page=page)
+            return _finish(store, row, {"items": values["items"]}, step, now, page=page)
         values |= {"phase": "commits", "reached": None}
     step.changed |= store.transact(lambda tx: _store(tx, row, page, values, now))
     return False

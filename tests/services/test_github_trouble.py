@@ -145,6 +145,16 @@ def test_one_502_is_made_good_at_once(world: World) -> None:
     assert world.peer.count(LISTS) == 1 + 1 + 2, "the probe twice, two pages"
 
 
+def test_trouble_is_over_with_the_next_page(world: World) -> None:
+    world.peer.script(LISTS + r".*per_page=25", *[(502, {}, None)] * 2)
+    world.step()
+    assert (world.row().state, world.row().failures) == ("failing", 1)
+    world.later(seconds=10)
+    world.step(pages=1)
+    row = world.row()
+    assert (row.phase, row.state, row.failures, row.error) == ("pulls", "waiting", 0, None)
+
+
 def test_a_host_that_does_not_answer_at_all(world: World) -> None:
     world.peer.url = "http://127.0.0.1:9"
     step = world.step()
