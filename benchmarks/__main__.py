@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 
 DEFAULT = Path(__file__).parents[2] / "shared" / "data" / "linking"
+NAMES = ("start", "ingest", "api", "queries", "export", "link_events", "crash", "github_crash", "github_webhooks")
 
 
 def main() -> None:
-    for name in ("start", "ingest", "api", "queries", "export", "link_events", "crash"):
+    for name in NAMES:
         print(f"\n== {name}", flush=True)
         subprocess.run((sys.executable, "-m", f"benchmarks.{name}"), check=True)
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT

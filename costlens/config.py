@@ -42,6 +42,7 @@ class Settings:
     database_url: str
     redis_url: str | None  # None: `costlens up` starts its own Valkey in the data folder
     secret_key: str
+    old_secret_keys: tuple[str, ...]  # what was sealed with them can still be read
     base_url: str
     plans: Mapping[str, Plan]
     default_plan: str
@@ -49,6 +50,8 @@ class Settings:
     max_body_bytes: int
     github_url: str
     github_api_url: str
+    github_source: str  # graphql, rest
+    github_horizon_days: int
     github_client_id: str | None  # None: no sign-in with GitHub
     github_client_secret: str | None  # None: no sign-in with GitHub
     mail: MailServer | None  # None: no e-mails, links are copied
@@ -106,6 +109,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         github_client_id=client_id,
         github_client_secret=client_secret,
         mail=_mail_server(_value(env, "SMTP_URL"), _value(env, "SMTP_FROM"), base_url),
+        github_source=_choice("COSTLENS_GITHUB_SOURCE", _value(env, "COSTLENS_GITHUB_SOURCE"), "graphql", "rest"),
+        github_horizon_days=_number(env, "COSTLENS_GITHUB_HORIZON_DAYS", default=180, low=1, high=7_300),
+        old_secret_keys=tuple((_value(env, "COSTLENS_OLD_SECRET_KEYS") or "").replace(",", " ").split()),
     )
 
 
@@ -152,6 +158,13 @@ def _mail_server(text: str | None, sender: str | None, base_url: str) -> MailSer
         password=unquote(parts.password) if parts.password else None,
         sender=sender,
     )
+
+
+def _choice(name: str, text: str | None, *choices: str) -> str:
+    """One of the choices; the first is the default."""
+    if text is not None and text not in choices:
+        raise SettingsError(f"{name}: {text!r} is not one of {', '.join(choices)}")
+    return text or choices[0]
 
 
 def _number(env: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:

@@ -13,7 +13,7 @@ from costlens.queue import JobQueue
 from costlens.rate_limits import RateLimits
 from costlens.response_cache import ResponseCache
 from costlens.store.engine import Store
-from costlens.web import access, errors, security
+from costlens.web import access, errors, security, webhooks
 from costlens.web.api import (
     analytics,
     cache,
@@ -35,7 +35,7 @@ from costlens.web.limits import set_up_limits
 from costlens.web.payload import set_up_packing
 from costlens.web.static_files import set_up_static_files
 from costlens.web.templating import set_up_templates
-from costlens.web.ui import accounts, demo, invitations, pages, sign_in, start, styleguide
+from costlens.web.ui import accounts, demo, github, invitations, pages, sign_in, start, styleguide
 from costlens.web.ui.settings import SETTINGS
 
 # Inside the package in a wheel, beside it in a checkout.
@@ -84,11 +84,13 @@ def create_app(settings: Settings | None = None) -> Flask:
             routes.name = f"api{prefix.replace('/', '_')}_{routes.name}"
             app.register_blueprint(routes, url_prefix=prefix or None)
     app.register_blueprint(docs.blueprint())
+    app.register_blueprint(webhooks.blueprint())
     for outside in (accounts, sign_in, invitations):
         app.register_blueprint(outside.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
     app.register_blueprint(start.blueprint())
+    app.register_blueprint(github.blueprint())
     app.register_blueprint(demo.blueprint())
     app.register_blueprint(styleguide.blueprint())
     for area in SETTINGS:

@@ -30,6 +30,7 @@ ALIVE_SECONDS = 3 * HEARTBEAT_SECONDS
 LINK_DELAY = timedelta(seconds=1)  # runs that come in meanwhile are linked by the same job
 JOB_SECONDS = 900
 REPRICE_SECONDS = 7_200
+SYNC_SECONDS = 300  # a job of a walk ends by itself long before
 
 # A job is there once by its id; what is done leaves nothing behind, what failed is kept to be looked at.
 _KEPT: dict[str, Any] = {"unique": True, "result_ttl": 0, "failure_ttl": 7 * 86_400}
@@ -81,6 +82,21 @@ class JobQueue:
         if asked:
             self._asked[key] = second
         return asked
+
+    def sync_soon(self, organization_id: int, source_id: int, wait: timedelta = timedelta(0)) -> bool:
+        """Asks for the next pages of a repository of GitHub; one job for each moment. False: the queue is away."""
+        name, arguments = "workers.sync.sync_repository", (organization_id, source_id)
+        job = {"job_id": f"sync-{source_id}-{time.time_ns() // 100_000_000}", "job_timeout": SYNC_SECONDS, **_KEPT}
+        if wait <= timedelta(0):
+            return self._ask(lambda queue: queue.enqueue(name, *arguments, **job))
+        return self._ask(lambda queue: queue.enqueue_in(wait, name, *arguments, **job))
+
+    def run_soon(self, name: str, organization_id: int) -> bool:
+        """Asks for a job for one organization, once a second however often it is called. False: the queue is away."""
+        job_id = f"{name.replace('.', '-')}-{organization_id}-{int(time.time())}"
+        return self._ask(
+            lambda queue: queue.enqueue(name, organization_id, job_id=job_id, job_timeout=SYNC_SECONDS, **_KEPT)
+        )
 
     def run_once(self, name: str, span: int, *, seconds: int, ttl: int) -> bool:
         """Asks for a job that runs once in this span of time, whoever asks for it.

@@ -60,9 +60,13 @@ def link_now(store: Store, queue: JobQueue, organization_id: int, repository_id:
 
 
 @contextmanager
-def alone(connection: Redis, name: str) -> Iterator[None]:
-    """Holds the lock of this name as long as this process lives and works."""
-    lock = connection.lock(name, timeout=LOCK_SECONDS, blocking_timeout=WAIT_SECONDS, thread_local=False)
+def alone(connection: Redis, name: str, *, wait: float | None = None) -> Iterator[None]:
+    """Holds the lock of this name as long as this process lives and works.
+
+    Raises LockError when another holds it for `wait` seconds (none: ten minutes).
+    """
+    patience = WAIT_SECONDS if wait is None else wait
+    lock = connection.lock(name, timeout=LOCK_SECONDS, blocking_timeout=patience, thread_local=False)
     done = threading.Event()
 
     def renew() -> None:

@@ -17,12 +17,12 @@ from rq.utils import as_text
 from costlens.config import load_settings
 from costlens.processes import LINUX, end_forks_with_parent
 from costlens.queue import HEARTBEAT_SECONDS, QUEUE, connect
-from workers import ledger, linking
+from workers import ledger, linking, sync
 
 WORKER_TTL = HEARTBEAT_SECONDS + 15  # RQ waits for a job 15 s less than this before it shows that it lives
 MAINTENANCE_SECONDS = 5
 
-JOBS = (linking, ledger)  # the modules that jobs are in
+JOBS = (linking, ledger, sync)  # the modules that jobs are in
 
 
 @click.command()

@@ -36,6 +36,13 @@ class CommitRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewRecord:
+    author: tuple[Identity, ...]
+    state: str  # approved, changes_requested, commented, dismissed
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PullRecord:
     repository: str
     number: int
@@ -55,6 +62,7 @@ class PullRecord:
     changed_files: int | None = None
     labels: tuple[str, ...] = ()
     commits: tuple[CommitRecord, ...] = ()
+    reviews: tuple[ReviewRecord, ...] | None = None  # None: the source does not tell
 
 
 Record = RepositoryRecord | PersonRecord | CommitRecord | PullRecord

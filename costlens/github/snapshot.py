@@ -13,7 +13,14 @@ from typing import Annotated, Any
 import msgspec
 
 from costlens.domain.errors import InvalidInput
-from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record, RepositoryRecord
+from costlens.domain.github import (
+    CommitRecord,
+    PersonRecord,
+    PullRecord,
+    Record,
+    RepositoryRecord,
+    ReviewRecord,
+)
 from costlens.domain.names import identities_of, repository_name
 
 _Id = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
@@ -49,6 +56,13 @@ class _Commit(msgspec.Struct, rename="camel"):
     branches: tuple[str, ...] = ()
 
 
+class _Review(msgspec.Struct, rename="camel"):
+    submitted_at: datetime | None = None
+    state: Annotated[str, msgspec.Meta(max_length=40)] = "commented"
+    author: _Name | None = None
+    author_id: _Id | None = None
+
+
 class _Pull(msgspec.Struct, rename="camel"):
     repo: _Name
     number: Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
@@ -69,6 +83,7 @@ class _Pull(msgspec.Struct, rename="camel"):
     changed_files: _Count | None = None
     labels: tuple[str, ...] = ()
     commits: tuple[_Commit, ...] = ()
+    reviews: tuple[_Review, ...] | None = None
 
 
 _TYPES: dict[str, type[Any]] = {"repository": _Repository, "person": _Person, "commit": _Commit, "pull": _Pull}
@@ -186,7 +201,22 @@ def _pull(row: _Pull) -> PullRecord:
         changed_files=row.changed_files,
         labels=row.labels,
         commits=tuple(_commit(commit, repository) for commit in row.commits),
+        reviews=_reviews(row.reviews),
     )
+
+
+def _reviews(rows: tuple[_Review, ...] | None) -> tuple[ReviewRecord, ...] | None:
+    """The reviews whose time is told. None: none is told of, or none with its time."""
+    found = tuple(
+        ReviewRecord(
+            identities_of(login=row.author, github_id=row.author_id),
+            row.state.lower(),
+            _utc(row.submitted_at, "submittedAt"),
+        )
+        for row in rows or ()
+        if row.submitted_at
+    )
+    return None if rows is None or (rows and not found) else found
 
 
 def _utc(at: datetime, field: str) -> datetime:

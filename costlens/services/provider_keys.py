@@ -6,19 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from costlens.services.sealing import seal
+from costlens.services.sealing import Box
 from costlens.store import routing as routing_store
 from costlens.store.engine import Store, Tx
 from costlens.store.organizations import add_audit
 
-PURPOSE = "provider key"
 
-
-def add_key(
-    store: Store, secret_key: str, organization_id: int, provider: str, text: str, *, by: str, now: datetime
-) -> None:
+def add_key(store: Store, box: Box, organization_id: int, provider: str, text: str, *, by: str, now: datetime) -> None:
     """Stores a key in place of the provider's one before; the audit log tells who did."""
-    sealed = seal(secret_key, PURPOSE, text)
+    sealed = box.seal(text)
 
     def work(tx: Tx) -> None:
         values = {"provider": provider, "sealed": sealed, "last_four": text[-4:], "created_at": now}

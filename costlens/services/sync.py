@@ -14,6 +14,7 @@ from costlens.domain.links import Outcome
 from costlens.domain.names import Identity
 from costlens.domain.reverts import PullState, reverted
 from costlens.domain.trailers import Trailers, ai_signal, body_trailers, commit_trailers, revert_targets
+from costlens.services import github_details
 from costlens.services.fact_watch import mark_changes, watch
 from costlens.store import github as github_store
 from costlens.store.engine import Store, Tx
@@ -59,15 +60,16 @@ def import_records(
     done = Imported()
     source = iter(records)
     while page := list(islice(source, PAGE)):
-        done = done.plus(store.transact(partial(_store_page, organization_id=organization_id, page=page, at=at)))
+        done = done.plus(store.transact(partial(store_page, organization_id=organization_id, page=page, at=at)))
         if progress:
             progress(len(page))
     for repository_id in sorted(done.repositories):
-        store.transact(partial(_settle_outcomes, organization_id=organization_id, repository_id=repository_id))
+        store.transact(partial(settle_outcomes, organization_id=organization_id, repository_id=repository_id))
     return done
 
 
-def _store_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime) -> Imported:
+def store_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetime) -> Imported:
+    """Stores one page of records, whatever source they are from, and marks what the linker must look at again."""
     done = Imported()
     people = [record for record in page if isinstance(record, PersonRecord)]
     persons = person_ids(tx, organization_id, [record.identities for record in people], at)
@@ -151,6 +153,7 @@ def _save_repository(
         {pull.number: [commit.sha for commit in pull.commits] for pull in pulls},
         ids,
     )
+    github_details.save_reviews(tx, organization_id, repository_id, pulls, at)
     if commits_changed or pulls_changed:
         github_store.save_mentions(tx, organization_id, repository_id, list(_mentions(commits, pulls)))
     return changed or commits_changed or pulls_changed
@@ -257,7 +260,7 @@ def _named(trailers: Trailers, source: str) -> Iterator[tuple[str, str, str]]:
             yield kind, value, source
 
 
-def _settle_outcomes(tx: Tx, organization_id: int, repository_id: int) -> None:
+def settle_outcomes(tx: Tx, organization_id: int, repository_id: int) -> None:
     """Merged, open, abandoned or reverted, by all that the repository tells now."""
     name = github_store.repository_name(tx, organization_id, repository_id)
     commits, pulls = github_store.reverts(tx, organization_id, repository_id)

@@ -10,11 +10,10 @@ root.classList.add("js");
 
 document.addEventListener("DOMContentLoaded", () => {
   // A filter holds as soon as it is chosen; dates wait for their button.
-  for (const form of document.querySelectorAll("form[data-auto-submit]")) {
-    form.addEventListener("change", ({ target }) => {
-      if (target.value !== "dates" && !target.closest("[data-no-submit]")) form.requestSubmit();
-    });
-  }
+  document.addEventListener("change", ({ target }) => {
+    const form = target.closest("form[data-auto-submit]");
+    if (form && target.value !== "dates" && !target.closest("[data-no-submit]")) form.requestSubmit();
+  });
 
   const copy = async (button, text) => {
     if (navigator.clipboard) await navigator.clipboard.writeText(text);
@@ -38,6 +37,22 @@ document.addEventListener("DOMContentLoaded", () => {
     keys.showModal();
   };
   document.querySelector("[data-keys]")?.addEventListener("click", showKeys);
+
+  document.querySelector("form[data-submit-now]")?.requestSubmit();
+
+  // What changes by itself is fetched again, unless somebody is at it.
+  const refresh = async () => {
+    const part = document.querySelector("[data-live]");
+    if (!part) return;
+    if (!document.hidden && !part.contains(document.activeElement)) {
+      const answer = await fetch(location.href).catch(() => null);
+      const fresh = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+      if (fresh) part.replaceWith(fresh);
+    }
+    setTimeout(refresh, 2000);
+  };
+  setTimeout(refresh, 2000);
+
   document.addEventListener("keydown", (event) => {
     if (event.target.closest("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/" && search) {

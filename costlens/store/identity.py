@@ -95,7 +95,7 @@ def _known(tx: Tx, organization_id: int, identities: set[Identity]) -> dict[Iden
 def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
     """Gives everything of one person to another, in every table that names people; rollups keep their sums."""
     copied = _copies(tx, organization_id, keep, drop)
-    for table in (t.identities, t.members, t.pull_requests, t.commits, t.runs):
+    for table in (t.identities, t.members, t.pull_requests, t.pull_request_reviews, t.commits, t.runs):
         tx.execute(
             update(table)
             .where(table.c.organization_id == organization_id, table.c.person_id == drop)

@@ -142,6 +142,15 @@ def browser(agent: str | None) -> str:
     return f"{name} on {system}" if system else name
 
 
+def until(value: datetime, now: datetime) -> str:
+    """How long after `now`, both aware: "in 14 minutes", "in a moment"."""
+    seconds = int((value - now).total_seconds())
+    for size, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"in {number_of(seconds // size, noun)}"
+    return "in a moment"
+
+
 def _rounded(nanos: int, decimals: int) -> str:
     """Nano-dollars of at least 0 in dollars, rounded half up by integer arithmetic."""
     step = 10 ** (9 - decimals)
@@ -165,5 +174,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "moment": moment,
         "ago": ago,
         "browser": browser,
+        "until": until,
     }
 )

@@ -131,6 +131,17 @@ PAGES: dict[str, Page] = {
     "organization.create": Page(OWNER, SAVED),
     "organization.delete": Page(OWNER, SAVED),
     "audit.audit_log": Page(KEEPERS),
+    "github.page": Page(),
+    "github.begin_app": Page(KEEPERS),
+    "github.created": Page(KEEPERS, 400),  # nothing was begun
+    "github.connect_token": Page(KEEPERS, 400),  # no token
+    "github.choose": Page(KEEPERS, SAVED),
+    "github.installed": Page(KEEPERS, 404),  # from here: nothing is connected
+    "github.look_again": Page(KEEPERS, 404),
+    "github.assign": Page(KEEPERS, 404),
+    "github.read_again": Page(KEEPERS, 404),
+    "github.change_secret": Page(KEEPERS, 404),
+    "github.disconnect": Page(KEEPERS, 404),
 }
 
 # Routes outside any organization, each with the reason why it is open to anybody.
@@ -142,6 +153,7 @@ OPEN: dict[str, str] = {
     "prices.get_list_prices": "list prices, which say nothing of anybody",
     "health.get_health": "says only that the process is alive",
     "health.get_ready": "says only whether runs can be stored",
+    "webhooks.github": "the signature is the secret",
     "accounts.home": "redirects to sign-in",
     "sign_in.sign_in_page": "where signing in begins",
     "sign_in.with_password": "the password is the secret, and attempts are counted",

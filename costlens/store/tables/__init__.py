@@ -46,6 +46,16 @@ from costlens.store.tables.service import (
     quality_feedback,
     routing_settings,
 )
+from costlens.store.tables.sync import (
+    github_connections,
+    github_deliveries,
+    github_hosts,
+    github_installations,
+    github_repositories,
+    pull_request_details,
+    pull_request_prompts,
+    pull_request_reviews,
+)
 
 __all__ = [
     "DIMENSIONS",
@@ -56,7 +66,12 @@ __all__ = [
     "attempts",
     "audit_entries",
     "commits",
+    "github_connections",
+    "github_deliveries",
+    "github_hosts",
+    "github_installations",
     "github_organizations",
+    "github_repositories",
     "idempotent_answers",
     "identities",
     "invitations",
@@ -72,6 +87,9 @@ __all__ = [
     "provider_configs",
     "provider_keys",
     "pull_request_commits",
+    "pull_request_details",
+    "pull_request_prompts",
+    "pull_request_reviews",
     "pull_requests",
     "quality_feedback",
     "repositories",

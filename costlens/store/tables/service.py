@@ -55,7 +55,7 @@ provider_keys = Table(
     Column("id", Id, primary_key=True),
     organization_column(),
     Column("provider", Text, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),  # encrypted with the server's secret
+    Column("sealed", Text, nullable=False),  # see services/sealing.py
     Column("last_four", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("last_used_at", Instant),  # null: never used

@@ -11,6 +11,7 @@ from flask import Blueprint, Response
 from costlens.domain.shown import instant, moment
 from costlens.services import provider_keys as key_service
 from costlens.services import routing as routing_service
+from costlens.services.sealing import box
 from costlens.store.routing import ProviderConfig
 from costlens.web.answers import json_answer
 from costlens.web.api.bodies import decode_stored
@@ -120,7 +121,7 @@ def add_key() -> Response:
     given = decode_stored(json_body(), ProviderKeyBody)
     key_service.add_key(
         context().store,
-        context().settings.secret_key,
+        box(context().settings),
         key.organization.id,
         given.provider.strip().lower(),
         given.api_key,

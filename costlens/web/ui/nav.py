@@ -37,7 +37,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
     ("Usage", (("Runs", "runs", "rows-3"),)),
-    ("Organization", (("Settings", "settings/people", "settings"),)),
+    ("Organization", (("GitHub", "github", "link"), ("Settings", "settings/people", "settings"))),
 )
 
 
