@@ -10,13 +10,14 @@ from costlens.web.errors import HTTP_CODES, STATUS
 _ABOUT = {
     "invalid_input": "A field or parameter cannot be used; `field` names it.",
     "malformed_json": "The body is not JSON.",
-    "unauthorized": "No key, an unknown one, or one that is revoked or expired. Make one in Settings → API keys.",
+    "unauthorized": "No key, an unknown one, or one that is revoked, paused or expired. Make one in Settings → API keys.",
     "payment_required": "The runs of this month are used up on a limited plan. None are stored until the next month of "
     "UTC, or on another plan.",
     "forbidden": "The key lacks the scope that the route needs.",
     "cross_site": "A form came from another site with this site's cookie.",
     "not_found": "There is no such route, or no such thing in this organization.",
     "method_not_allowed": "The route does not take this method; `Allow` lists those it takes.",
+    "gone": "It was there once, as a link that has been used, and is no more.",
     "conflict": "The same id, requestId or Idempotency-Key was sent before with other content.",
     "in_progress": "The first request with this Idempotency-Key is under way; ask again in a moment.",
     "too_large": "Past a size limit, which the message names. Nothing was stored.",
