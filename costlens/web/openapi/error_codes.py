@@ -13,6 +13,7 @@ _ABOUT = {
     "unauthorized": "No key, an unknown one, or one that is revoked, paused or expired. Make one in Settings → API keys.",
     "payment_required": "The runs of this month are used up on a limited plan. None are stored until the next month of "
     "UTC, or on another plan.",
+    "bad_signature": "A webhook is not signed with the secret that its address has.",
     "forbidden": "The key lacks the scope that the route needs.",
     "cross_site": "A form came from another site with this site's cookie.",
     "not_found": "There is no such route, or no such thing in this organization.",
@@ -29,7 +30,7 @@ _ABOUT = {
     "seconds and send it again.",
 }
 _OTHER = {
-    "malformed_json": 400, "cross_site": 403, "in_progress": 409, "batch_too_large": 413, "internal_error": 500,
+    "malformed_json": 400, "bad_signature": 401, "cross_site": 403, "in_progress": 409, "batch_too_large": 413, "internal_error": 500,
 }  # fmt: skip
 
 
