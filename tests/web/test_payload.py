@@ -37,7 +37,11 @@ def test_packed_parts_that_follow_each_other(alice: Caller) -> None:
     assert post(alice, "/integrations/run", packed, Content_Encoding="gzip").status_code == 200
 
 
-@pytest.mark.parametrize("packed", [b"no gzip", gzip.compress(b"{}" * 99)[:-9], gzip.compress(b"{}")[:5]])
+@pytest.mark.parametrize(
+    "packed",
+    [b"no gzip", gzip.compress(b"{}" * 99)[:-9], gzip.compress(b"{}")[:5]],
+    ids=["text", "without its end", "only its beginning"],
+)
 def test_what_is_not_gzip(alice: Caller, packed: bytes) -> None:
     error_of(post(alice, "/integrations/run", packed, Content_Encoding="gzip"), 400, "invalid_input")
 

@@ -10,12 +10,14 @@ from costlens.web.errors import HTTP_CODES, STATUS
 _ABOUT = {
     "invalid_input": "A field or parameter cannot be used; `field` names it.",
     "malformed_json": "The body is not JSON.",
-    "unauthorized": "No key, an unknown one, or one that is revoked, paused or expired. Make one in Settings → API keys.",
+    "unauthorized": "No key, or one that is unknown, revoked, paused or expired. Make one in Settings → API keys.",
     "payment_required": "The runs of this month are used up on a limited plan. None are stored until the next month of "
     "UTC, or on another plan.",
     "bad_signature": "A webhook is not signed with the secret that its address has.",
     "forbidden": "The key lacks the scope that the route needs.",
     "cross_site": "A form came from another site with this site's cookie.",
+    "not_invited": "On the pages: this account has no invitation to the organization.",
+    "wrong_account": "On the pages: the invitation is for another account than the one that is signed in.",
     "not_found": "There is no such route, or no such thing in this organization.",
     "method_not_allowed": "The route does not take this method; `Allow` lists those it takes.",
     "gone": "It was there once, as a link that has been used, and is no more.",
@@ -30,7 +32,8 @@ _ABOUT = {
     "seconds and send it again.",
 }
 _OTHER = {
-    "malformed_json": 400, "bad_signature": 401, "cross_site": 403, "in_progress": 409, "batch_too_large": 413, "internal_error": 500,
+    "malformed_json": 400, "bad_signature": 401, "cross_site": 403, "not_invited": 403, "wrong_account": 403,
+    "in_progress": 409, "batch_too_large": 413, "internal_error": 500,
 }  # fmt: skip
 
 

@@ -264,8 +264,9 @@ def test_the_webhook_secret_of_a_token_is_shown_once(
 
 
 def test_disconnect_deletes_what_github_told_and_keeps_the_runs(
-    alice: FlaskClient, store: Store, settings: Settings, acme: Organization, alice_key: str
+    alice: FlaskClient, store: Store, settings: Settings, acme: Organization, alice_key: str, peer: Peer
 ) -> None:
+    peer.repo(502).pulls[0]["body"] = "CostLens-Run: homeless"
     alice.post(f"{PAGE}/token", data={"token": "github_pat_good"})
     alice.post(f"{PAGE}/repositories", data={"repository": list(sources(store, acme).values())})
     read_all(store, settings, acme)
@@ -275,12 +276,13 @@ def test_disconnect_deletes_what_github_told_and_keeps_the_runs(
         RunInput("openai", "gpt-5.4", used, now - timedelta(hours=n), repository="acme/web", pr_number=n, branch="x")
         for n in (1, 2, 3)
     ]
+    runs.append(RunInput("openai", "gpt-5.4", used, now - timedelta(hours=4), request_id="homeless"))
     ingest(store, authenticate(store, alice_key, "ingest"), runs, now=now)
     with store.read() as tx:
         ids = [row.id for row in tx.execute(select(t.repositories))]
     for number in (*ids, 0):
         linking.link_repository(store, acme.id, number, now=now)
-    assert states(store) == ["counted"] * 3
+    assert states(store) == ["counted"] * 4
 
     wrong = alice.post(f"{PAGE}/disconnect", data={"confirmation": "acme"})
     assert (wrong.status_code, "Type Acme to confirm" in text_of(wrong.text)) == (400, True)
