@@ -280,7 +280,7 @@ def test_disconnect_deletes_what_github_told_and_keeps_the_runs(
     ingest(store, authenticate(store, alice_key, "ingest"), runs, now=now)
     with store.read() as tx:
         ids = [row.id for row in tx.execute(select(t.repositories))]
-    for number in (*ids, 0):
+    for number in (0, *ids):
         linking.link_repository(store, acme.id, number, now=now)
     assert states(store) == ["counted"] * 4
 
