@@ -15,9 +15,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
+from click.testing import CliRunner
 
+from costlens.cli import main
 from costlens.config import load_settings
 from costlens.store.engine import Store
 
@@ -26,6 +29,15 @@ COSTLENS = (sys.executable, "-m", "costlens.cli")
 PROC = Path("/proc")
 # What a test machine may have set must not reach the servers.
 OURS = ("COSTLENS_", "REDIS_URL", "DATABASE_URL")
+
+
+def run_here(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """One `costlens` command in this process, which has everything loaded already."""
+    with patch.dict(os.environ, env, clear=True):
+        done = CliRunner().invoke(main, arguments, prog_name="costlens")
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 @dataclass(slots=True)
@@ -148,8 +160,8 @@ class Server:
             opened.close()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One command on this server's data, from another process."""
-        return run(*arguments, env=self.environment)
+        """One command on this server's data, from another process than the server's."""
+        return run_here(*arguments, env=self.environment)
 
     def answer(self, *arguments: str) -> dict[str, Any]:
         """The JSON that a command prints. Raises AssertionError when it fails."""
