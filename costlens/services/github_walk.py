@@ -86,7 +86,7 @@ def advance(
     except GitHubTrouble as trouble:
         with store.read() as tx:
             row = sync_store.get_source(tx, organization_id, source_id)
-        if row is not None:
+        if row is not None and row.chosen:
             step.wait = github_trouble.note(store, github, row, trouble, clock())
     except Conflict as error:
         github_trouble.note_conflict(store, row, error, clock())

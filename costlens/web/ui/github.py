@@ -14,13 +14,13 @@ from werkzeug.wrappers import Response as Answer
 
 from costlens.domain.errors import CostLensError, InvalidInput
 from costlens.github.app import manifest
-from costlens.services import github_connect
+from costlens.services import github_connect, github_disconnect
 from costlens.services.github_access import github_of
 from costlens.web.access import current_member, needs, page_organization
 from costlens.web.context import context
 from costlens.web.security import POLICY
 from costlens.web.ui.frame import frame
-from costlens.web.ui.github_view import view
+from costlens.web.ui.github_view import leaving, view
 
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")
 _WAITING = "github_app"  # session: the App that is being created
@@ -52,12 +52,14 @@ def page(slug: str) -> str:
 def _page(*, error: CostLensError | None = None, secret: str | None = None) -> str:
     settings, organization = context().settings, page_organization()
     found = github_connect.connected(context().store, organization.id)
+    template = "connection" if found.connection else "leaving" if found.departure else "connect"
     return render_template(
-        "github/connection.html" if found.connection else "github/connect.html",
+        f"github/{template}.html",
         nav=frame(organization.slug).nav,
         page="github",
         manager=current_member().may("manage_github"),
         shown=view(found, settings, datetime.now(UTC)) if found.connection else None,
+        leaving=leaving(found.departure) if found.departure else None,
         github_url=settings.github_url,
         horizon=settings.github_horizon_days,
         public=_is_public(settings.base_url),
@@ -194,11 +196,12 @@ def change_secret(slug: str) -> Response | tuple[str, int]:
 
 @needs("manage_github")
 def disconnect(slug: str) -> Answer | tuple[str, int]:
-    """Deletes the connection and what was read through it."""
+    """Deletes the connection, and what was read through it by and by."""
     try:
-        github_connect.disconnect(context().store, current_member(), request.form.get("confirmation", ""))
+        github_disconnect.disconnect(context().store, current_member(), request.form.get("confirmation", ""))
     except InvalidInput as error:
         return _page(error=error), 400
+    context().queue.run_soon("workers.sync.disconnect", page_organization().id)
     return _back()
 
 

@@ -91,6 +91,21 @@ class ConnectionView:
     busy: bool  # something on the page will change soon
 
 
+@dataclass(frozen=True, slots=True)
+class LeavingView:
+    """What is left of a connection that is gone."""
+
+    asked_by: str
+    asked_at: datetime
+    percent: int | None  # None: not begun yet
+
+
+def leaving(row: Any) -> LeavingView:
+    """How far the deleting is."""
+    percent = None if row.total is None else min(99, 100 * row.done // max(row.total, 1))
+    return LeavingView(row.asked_by, row.asked_at, percent)
+
+
 def view(found: Connected, settings: Settings, now: datetime) -> ConnectionView:
     """The connection as its page shows it."""
     row = found.connection
