@@ -93,8 +93,10 @@ def connect_app(store: Store, github: GitHub, by: Member, code: str, hook_id: st
     return app
 
 
-def connect_token(store: Store, github: GitHub, by: Member, token: str) -> int:
+def connect_token(store: Store, github: GitHub, by: Member, token: str, *, kind: str = "token") -> int:
     """Connects by a token that GitHub accepts; answers how many repositories it may read.
+
+    `kind`: `oauth` for one that an OAuth App was given.
 
     Raises InvalidInput when GitHub does not accept it, Unavailable when GitHub cannot be asked, Conflict.
     """
@@ -110,7 +112,7 @@ def connect_token(store: Store, github: GitHub, by: Member, token: str) -> int:
     finally:
         client.close()
     values = {
-        "kind": "token",
+        "kind": kind,
         "token": github.box.seal(token),
         "webhook_secret": github.box.seal(secrets.token_hex(32)),
         "hook_id": new_hook_id(),

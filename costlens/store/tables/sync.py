@@ -11,7 +11,7 @@ github_connections = Table(
     "github_connections",
     metadata,
     Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", Text, nullable=False),  # app, token
+    Column("kind", Text, nullable=False),  # app, token, oauth (a token that an OAuth App was given)
     Column("hook_id", Text, nullable=False, unique=True),  # names it in the address that webhooks are sent to
     Column("app_id", BigInteger),  # null: a token
     Column("app_slug", Text),  # null: a token

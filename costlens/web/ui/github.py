@@ -12,7 +12,8 @@ from urllib.parse import quote, urlsplit
 from flask import Blueprint, Response, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response as Answer
 
-from costlens.domain.errors import CostLensError, InvalidInput
+from costlens.domain.errors import CostLensError, InvalidInput, NotFound
+from costlens.github import sign_in
 from costlens.github.app import manifest
 from costlens.services import github_connect, github_disconnect
 from costlens.services.github_access import github_of
@@ -34,6 +35,8 @@ def blueprint() -> Blueprint:
     routes.get("/created")(created)
     routes.get("/installed")(installed)
     routes.post("/token")(connect_token)
+    routes.get("/authorize")(authorize)
+    routes.get("/authorized")(authorized)
     routes.post("/list")(look_again)
     routes.post("/repositories")(choose)
     routes.post("/repositories/<int:source_id>/team")(assign)
@@ -61,6 +64,7 @@ def _page(*, error: CostLensError | None = None, secret: str | None = None) -> s
         shown=view(found, settings, datetime.now(UTC)) if found.connection else None,
         leaving=leaving(found.departure) if found.departure else None,
         github_url=settings.github_url,
+        oauth=sign_in.can_sync(settings),
         horizon=settings.github_horizon_days,
         public=_is_public(settings.base_url),
         error=error,
@@ -146,6 +150,30 @@ def connect_token(slug: str) -> Answer | tuple[str, int]:
     token = request.form.get("token", "")
     try:
         github_connect.connect_token(context().store, github_of(context().settings), current_member(), token)
+    except CostLensError as error:
+        return _page(error=error), 400
+    return _back()
+
+
+@needs("manage_github")
+def authorize(slug: str) -> Answer:
+    """Sends the browser to GitHub, which asks whether the OAuth App of signing in may have the repositories."""
+    if not sign_in.can_sync(context().settings):
+        raise NotFound("People do not sign in by an OAuth App here")
+    begun = sign_in.sync_authorization(context().settings)
+    session["github"] = {"state": begun.state, "verifier": begun.verifier, "connect": slug}
+    return redirect(begun.url)
+
+
+@needs("manage_github")
+def authorized(slug: str) -> Answer | tuple[str, int]:
+    """GitHub has said yes: connect with the token that its code stands for. The code came back to the sign-in."""
+    settings, given = context().settings, session.pop("github_code", None)
+    if not given or given["slug"] != slug:
+        return _page(error=InvalidInput("This answer of GitHub is not for anything that was begun here")), 400
+    try:
+        token = sign_in.sync_token(settings, given["code"], given["verifier"])
+        github_connect.connect_token(context().store, github_of(settings), current_member(), token, kind="oauth")
     except CostLensError as error:
         return _page(error=error), 400
     return _back()

@@ -71,9 +71,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionView:
-    kind: str  # app, token
-    app_slug: str | None  # None: a token
-    app_url: str | None  # None: a token
+    kind: str  # app, token, oauth
+    app_slug: str | None  # None: no App
+    app_url: str | None  # None: no App
     created_by: str
     created_at: datetime
     error: str | None  # None: the credentials work
