@@ -29,7 +29,7 @@ def sync_repository(organization_id: int, source_id: int) -> dict[str, int]:
             return {"pages": 0}
         done = github_walk.advance(store, github_of(load_settings()), organization_id, source_id)
     for repository_id in sorted(done.changed):
-        if done.wait is None:  # the walk is at its end: what it brought is linked without waiting for another job
+        if done.wait is None or not done.first:  # what it brought is linked without waiting for another job
             linking.link_repository(organization_id, repository_id)
         else:
             queue.link_soon(organization_id, repository_id)
