@@ -21,13 +21,14 @@ import httpx
 from sqlalchemy import func, select
 
 from costlens.config import load_settings
+from costlens.domain.access import Member
 from costlens.services import github_connect
 from costlens.services.github_access import github_of
 from costlens.store import connections
 from costlens.store import sync as sync_store
 from costlens.store import tables as t
 from costlens.store.engine import Store
-from costlens.store.organizations import find_organization
+from costlens.store.organizations import find_member, find_organization
 from tests.e2e.github_crash import WHOLE
 from tests.e2e.servers import PROC, Server, a_run, serving, wait_until
 from tests.github.emulator import REPOSITORY, Emulator, emulating
@@ -59,14 +60,16 @@ def connect(server: Server, store: Store) -> tuple[str, str]:
     github = github_of(load_settings(server.environment))
     with store.read() as tx:
         organization = find_organization(tx, "acme")
-    assert organization is not None
-    hook_id = github_connect.new_hook_id()
-    github_connect.connect_app(store, github, organization.id, "a-code", hook_id, "alice@example.com")
+        assert organization is not None
+        owner = find_member(tx, organization.id, "alice@example.com")
+        assert owner is not None
+    alice = Member(organization.id, owner.id, owner.user_id, "alice@example.com", owner.role)
+    github_connect.connect_app(store, github, alice, "a-code", github_connect.new_hook_id())
     github_connect.refresh(store, github, organization.id)
     with store.read() as tx:
         chosen = [row.id for row in sync_store.list_sources(tx, organization.id)]
         row = connections.get_connection(tx, organization.id)
-    github_connect.choose_repositories(store, organization.id, chosen)
+    github_connect.choose_repositories(store, alice, chosen)
     return f"{server.url}/webhooks/github/{row.hook_id}", github.box.open(row.webhook_secret)
 
 

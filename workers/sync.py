@@ -10,7 +10,7 @@ from redis.exceptions import LockError
 from rq import get_current_job
 
 from costlens.config import load_settings
-from costlens.services import github_connect, github_hooks, github_walk
+from costlens.services import github_connect, github_disconnect, github_hooks, github_walk
 from costlens.services.github_access import github_of
 from costlens.services.sealing import box
 from costlens.services.sealing import reseal as reseal_all
@@ -29,7 +29,7 @@ def sync_repository(organization_id: int, source_id: int) -> dict[str, int]:
             return {"pages": 0}
         done = github_walk.advance(store, github_of(load_settings()), organization_id, source_id)
     for repository_id in sorted(done.changed):
-        if done.wait is None:  # the walk is at its end: what it brought is linked without waiting for another job
+        if done.wait is None or not done.first:  # what it brought is linked without waiting for another job
             linking.link_repository(organization_id, repository_id)
         else:
             queue.link_soon(organization_id, repository_id)
@@ -41,7 +41,7 @@ def sync_repository(organization_id: int, source_id: int) -> dict[str, int]:
 
 
 def sweep() -> int:
-    """Asks for a job for every walk that is due, list that is old and delivery that waits; answers how many walks."""
+    """Asks for a job for everything that is due: walks, lists, deliveries, disconnecting; answers how many walks."""
     now = datetime.now(UTC)
     with opened() as (store, queue):
         due = github_walk.due(store, now)
@@ -51,7 +51,18 @@ def sweep() -> int:
             queue.run_soon("workers.sync.list_repositories", organization_id)
         for organization_id in github_hooks.waiting(store):
             queue.run_soon("workers.sync.process_deliveries", organization_id)
+        for organization_id in github_disconnect.departing(store):
+            queue.run_soon("workers.sync.disconnect", organization_id)
     return len(due)
+
+
+def disconnect(organization_id: int) -> bool:
+    """Goes on deleting what was read through a connection that is gone; answers whether something is left.
+
+    What is left waits for the sweep, so that other jobs have their turn.
+    """
+    with opened() as (store, _), _only_one(f"costlens:disconnect:{organization_id}") as mine:
+        return mine and github_disconnect.go_on(store, organization_id)
 
 
 def list_repositories(organization_id: int) -> int:

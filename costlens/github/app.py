@@ -12,8 +12,8 @@ from urllib.parse import quote
 from costlens.github.client import Client
 from costlens.github.pages_rest import moment
 
-EVENTS = ("push", "pull_request", "pull_request_review", "check_suite", "deployment_status", "repository")
-PERMISSIONS = {"metadata": "read", "pull_requests": "read", "contents": "read", "checks": "read", "deployments": "read"}
+EVENTS = ("push", "pull_request", "pull_request_review", "repository")
+PERMISSIONS = {"metadata": "read", "pull_requests": "read", "contents": "read"}
 MAX_PAGES = 100  # of 100 repositories or deliveries
 
 

@@ -1,4 +1,7 @@
-"""Signing in with GitHub or a GitHub Enterprise Server: OAuth with state and S256 PKCE. No token is kept."""
+"""Signing in with GitHub or a GitHub Enterprise Server: OAuth with state and S256 PKCE. No token of it is kept.
+
+The same OAuth App can give a token that repositories are read with, where an owner asks for one.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from costlens.config import Settings
 from costlens.domain.errors import Forbidden, Unavailable
 
 TIMEOUT_SECONDS = 10
+SYNC_SCOPE = "repo"
 MOST_ORGANIZATIONS = 300  # of one person
 
 
@@ -35,12 +39,52 @@ class GithubPerson:
 
 def authorization(settings: Settings, *, organizations: bool) -> Authorization:
     """Where to send a browser; `organizations`: also ask which GitHub organizations the person is in."""
+    return _authorization(settings, _scope(organizations))
+
+
+def sync_authorization(settings: Settings) -> Authorization:
+    """Where to send a browser for a token that repositories can be read with. GitHub has no scope that only reads."""
+    return _authorization(settings, SYNC_SCOPE)
+
+
+def can_sync(settings: Settings) -> bool:
+    """Whether sign-in is by an OAuth App: tokens that a GitHub App gives for a person end after hours."""
+    return settings.github_client_id is not None and not settings.github_client_id.startswith("Iv")
+
+
+def _authorization(settings: Settings, scope: str) -> Authorization:
     verifier = secrets.token_urlsafe(48)
-    with _client(settings, organizations=organizations) as client:
+    with _client(settings, scope) as client:
         url, state = client.create_authorization_url(
             f"{settings.github_url}/login/oauth/authorize", code_verifier=verifier
         )
     return Authorization(url, state, verifier)
+
+
+def sync_token(settings: Settings, code: str, verifier: str) -> str:
+    """The token that a code from GitHub stands for. Raises Forbidden for a code that GitHub refuses, Unavailable."""
+    from authlib.common.errors import AuthlibBaseError
+    from requests import RequestException
+
+    try:
+        with _client(settings, SYNC_SCOPE) as client:
+            token = _fetch(client, settings, code, verifier)
+    except AuthlibBaseError as error:
+        raise Forbidden(f"GitHub refused: {error.description or error.error}") from error
+    except (RequestException, ValueError) as error:
+        raise Unavailable("GitHub does not answer as it should; try again in a moment", retry_after=30) from error
+    if "repo" not in str(token.get("scope", "")).split(","):
+        raise Forbidden("The authorization does not let CostLens read repositories; grant what GitHub asks for")
+    return str(token["access_token"])
+
+
+def _fetch(client: Any, settings: Settings, code: str, verifier: str) -> Any:
+    return client.fetch_token(
+        f"{settings.github_url}/login/oauth/access_token",
+        code=code,
+        code_verifier=verifier,
+        headers={"Accept": "application/json"},
+    )
 
 
 def person(settings: Settings, code: str, verifier: str, *, organizations: bool) -> GithubPerson:
@@ -50,13 +94,8 @@ def person(settings: Settings, code: str, verifier: str, *, organizations: bool)
     from requests import RequestException
 
     try:
-        with _client(settings, organizations=organizations) as client:
-            client.fetch_token(
-                f"{settings.github_url}/login/oauth/access_token",
-                code=code,
-                code_verifier=verifier,
-                headers={"Accept": "application/json"},
-            )
+        with _client(settings, _scope(organizations)) as client:
+            _fetch(client, settings, code, verifier)
             user = _get(client, settings, "/user")
             emails = _get(client, settings, "/user/emails")
             found = _organizations(client, settings) if organizations else []
@@ -93,13 +132,17 @@ def _get(client: Any, settings: Settings, path: str) -> Any:
     return response.json()
 
 
-def _client(settings: Settings, *, organizations: bool) -> Any:
+def _scope(organizations: bool) -> str:
+    return "read:user user:email read:org" if organizations else "read:user user:email"
+
+
+def _client(settings: Settings, scope: str) -> Any:
     from authlib.integrations.requests_client import OAuth2Session
 
     return OAuth2Session(
         settings.github_client_id,
         settings.github_client_secret,
-        scope="read:user user:email read:org" if organizations else "read:user user:email",
+        scope=scope,
         redirect_uri=f"{settings.base_url}/sign-in/github/callback",
         token_endpoint_auth_method="client_secret_post",
         code_challenge_method="S256",

@@ -86,7 +86,7 @@ def _token(store: Store, github: GitHub, organization_id: int, installation_id: 
         installation = sync_store.get_installation(tx, organization_id, installation_id)
     if connection is None:
         raise BadCredentials("GitHub is not connected")
-    if connection.kind == "token":
+    if connection.kind != "app":
         return github.box.open(connection.token)
     if installation is not None and installation.token and installation.token_until - TOKEN_LEFT > now:
         return github.box.open(installation.token)

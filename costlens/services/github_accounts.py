@@ -55,6 +55,32 @@ def welcome(store: Store, who: GithubPerson, invitation: Invitation | None, *, n
     return store.transact(lambda tx: _welcome(tx, who, invitation, at))
 
 
+def join(store: Store, user_id: int, who: GithubPerson, *, now: datetime | None = None) -> None:
+    """Joins the account of somebody who is signed in to a GitHub identity, whatever its addresses are.
+
+    Raises Conflict where one of the two belongs to another already.
+    """
+    at = now or datetime.now(UTC)
+
+    def work(tx: Tx) -> None:
+        other, mine = user_store.account_of_github(tx, who.id), user_store.account(tx, user_id)
+        if other is not None and other.id != user_id:
+            raise Conflict(f"@{who.login} on GitHub belongs to another account here")
+        if mine is None:
+            raise Conflict("The account is gone")
+        if mine.github_id not in (None, who.id):
+            raise Conflict(f"This account belongs to @{mine.github_login} on GitHub; remove that first")
+        _remember(tx, User(mine.id, mine.email, mine.name, mine.session_version), who, at)
+
+    store.transact(work)
+
+
+def part(store: Store, user_id: int) -> None:
+    """Takes the GitHub identity from an account; runs and commits stay with the person."""
+    with store.write() as tx:
+        user_store.change_account(tx, user_id, {"github_id": None, "github_login": None})
+
+
 def _welcome(tx: Tx, who: GithubPerson, invitation: Invitation | None, at: datetime) -> Welcome:
     user = _known(tx, who)
     joined: str | None = None

@@ -1,4 +1,4 @@
-"""Connecting an organization with GitHub, choosing its repositories, and letting go of it."""
+"""Connecting an organization with GitHub, and choosing its repositories."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from costlens.github.app import (
     token_client,
     token_repositories,
 )
-from costlens.services import linking
 from costlens.services.acting import acting, note
 from costlens.services.github_access import OF_TOKEN, GitHub, app_of, installation_client
-from costlens.store import connections
+from costlens.store import connections, departures
 from costlens.store import organizations as org_store
 from costlens.store import sync as sync_store
 from costlens.store.engine import Store, Tx
@@ -38,6 +37,7 @@ class Connected:
     """An organization's connection as its page shows it. `connection` is None: not connected."""
 
     connection: Any
+    departure: Any = None  # None: nothing of an earlier connection is being deleted
     installations: Sequence[Any] = ()
     sources: Sequence[Any] = ()
     day_deliveries: int = 0
@@ -50,10 +50,11 @@ def connected(store: Store, organization_id: int, *, now: datetime | None = None
     with store.read() as tx:
         row = connections.get_connection(tx, organization_id)
         if row is None:
-            return Connected(None)
+            return Connected(None, departures.get_departure(tx, organization_id))
         came, waiting = connections.delivery_counts(tx, organization_id, at - timedelta(days=1))
         return Connected(
             row,
+            None,
             sync_store.list_installations(tx, organization_id),
             sync_store.list_sources(tx, organization_id),
             came,
@@ -92,8 +93,10 @@ def connect_app(store: Store, github: GitHub, by: Member, code: str, hook_id: st
     return app
 
 
-def connect_token(store: Store, github: GitHub, by: Member, token: str) -> int:
+def connect_token(store: Store, github: GitHub, by: Member, token: str, *, kind: str = "token") -> int:
     """Connects by a token that GitHub accepts; answers how many repositories it may read.
+
+    `kind`: `oauth` for one that an OAuth App was given.
 
     Raises InvalidInput when GitHub does not accept it, Unavailable when GitHub cannot be asked, Conflict.
     """
@@ -109,7 +112,7 @@ def connect_token(store: Store, github: GitHub, by: Member, token: str) -> int:
     finally:
         client.close()
     values = {
-        "kind": "token",
+        "kind": kind,
         "token": github.box.seal(token),
         "webhook_secret": github.box.seal(secrets.token_hex(32)),
         "hook_id": new_hook_id(),
@@ -131,6 +134,8 @@ def refresh(store: Store, github: GitHub, organization_id: int, *, now: datetime
                 accounts = {one.installation_id: one.account for one in found}
                 # Known before they are asked: their tokens are kept with them.
                 with store.write() as tx:
+                    if connections.get_connection(tx, organization_id) is None:
+                        return 0
                     connections.keep_installations(tx, organization_id, accounts)
                 offered = {}
                 for number in accounts:
@@ -248,28 +253,6 @@ def change_webhook_secret(store: Store, github: GitHub, by: Member, *, now: date
     return secret
 
 
-def disconnect(store: Store, by: Member, confirmation: str, *, now: datetime | None = None) -> None:
-    """Deletes the connection and everything that was read through it; runs stay and lose their links.
-
-    `confirmation` is the organization's name, typed. Raises Forbidden, InvalidInput or NotFound.
-    """
-    at = now or datetime.now(UTC)
-    organization_id = by.organization_id
-    with store.write() as tx:
-        who = _keeper(tx, by)
-        organization = org_store.get_organization(tx, organization_id)
-        if organization is None or connections.get_connection(tx, organization_id) is None:
-            raise NotFound("GitHub is not connected")
-        if confirmation.strip() != organization.name:
-            raise InvalidInput(f"Type {organization.name} to confirm", field="confirmation")
-        repositories = connections.delete_connection(tx, organization_id)
-        note(tx, who, at, "github.disconnected", "GitHub")
-    for repository_id in (*repositories, 0):
-        linking.link_repository(store, organization_id, repository_id, now=at)
-    with store.write() as tx:
-        connections.forget_links(tx, organization_id, repositories)
-
-
 def _keeper(tx: Tx, by: Member) -> Member:
     who = acting(tx, by)
     who.must("manage_github")
@@ -284,6 +267,8 @@ def _check_free(store: Store, by: Member) -> None:
 def _free(tx: Tx, organization_id: int) -> None:
     if connections.get_connection(tx, organization_id) is not None:
         raise Conflict("GitHub is connected already; disconnect it first")
+    if departures.get_departure(tx, organization_id) is not None:
+        raise Conflict("What was read before is still being deleted; connect again when that is done")
 
 
 def _create(store: Store, by: Member, values: dict[str, Any]) -> None:
@@ -320,6 +305,8 @@ def _save(
         for one in found
     }
     with store.write() as tx:
+        if connections.get_connection(tx, organization_id) is None:  # disconnected while GitHub was asked
+            return 0
         connections.keep_installations(tx, organization_id, accounts)
         sync_store.save_offered(tx, organization_id, list(rows.values()))
         values = {"listed_at": at, "list_due": False, "error": None}

@@ -12,6 +12,7 @@ from costlens.domain.github import PullRecord, Record, ReviewRecord
 from costlens.domain.prompts import named_prompts
 from costlens.domain.sync import NoAccess, PageSource
 from costlens.store import pull_details
+from costlens.store import sync as sync_store
 from costlens.store.engine import Store, Tx
 from costlens.store.identity import person_ids
 
@@ -66,6 +67,9 @@ def read(store: Store, pages: PageSource, row: Any, pull: Any, now: datetime) ->
         reviews, prompts = None, None
 
     def work(tx: Tx) -> None:
+        latest = sync_store.get_source(tx, row.organization_id, row.id)
+        if latest is None or latest.version != row.version:  # another went on, or it is disconnected
+            return
         if reviews is not None:
             _save(tx, row.organization_id, {pull.pull_request_id: reviews}, now)
         if prompts is not None:

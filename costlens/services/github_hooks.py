@@ -26,7 +26,14 @@ KEPT = timedelta(days=30)
 REDELIVER_SINCE = timedelta(days=2, hours=22)  # GitHub keeps deliveries for three days
 REDELIVERIES = 100  # an hour
 # Of events without any of these the repository may have become another one, or the list of them.
-LISTING = {"installation", "installation_repositories", "installation_target", "repository", "public"}
+LISTING = {
+    "github_app_authorization",  # somebody took it back: the list shows whether the credentials still hold
+    "installation",
+    "installation_repositories",
+    "installation_target",
+    "public",
+    "repository",
+}
 
 _log = logging.getLogger(__name__)
 

@@ -46,6 +46,7 @@ class Step:
     pages: int = 0
     changed: set[int] = field(default_factory=set)
     wait: timedelta | None = None  # None: nothing to do soon
+    first: bool = True  # the repository's first walk, which takes many jobs
 
 
 class _Overtaken(Exception):
@@ -77,6 +78,7 @@ def advance(
     if until is not None:
         step.wait = until - clock()
         return step
+    step.first = row.watermark is None
     source = pages_of(store, github, organization_id, row.installation_id, clock())
     try:
         with source as pages:
@@ -86,7 +88,7 @@ def advance(
     except GitHubTrouble as trouble:
         with store.read() as tx:
             row = sync_store.get_source(tx, organization_id, source_id)
-        if row is not None:
+        if row is not None and row.chosen:
             step.wait = github_trouble.note(store, github, row, trouble, clock())
     except Conflict as error:
         github_trouble.note_conflict(store, row, error, clock())
@@ -116,6 +118,8 @@ def _read(
         github_trouble.clear(store, github, row, pages.budget)
         if done:
             return
+        if step.changed and not step.first:  # news are linked before older changes are read
+            break
     step.wait = timedelta(0)
 
 

@@ -48,6 +48,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const answer = await fetch(location.href).catch(() => null);
       const fresh = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
       if (fresh) part.replaceWith(fresh);
+      else if (answer?.ok) location.reload(); // what it told of is over
     }
     setTimeout(refresh, 2000);
   };

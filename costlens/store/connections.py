@@ -10,12 +10,9 @@ from sqlalchemy import Row, delete, func, insert, select, update
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.link_marks import mark_all
 from costlens.store.upsert import keep_first
 
 Values = dict[str, Any]
-
-GITHUB_FACTS = (t.mentions, t.pull_requests, t.commits)  # what the rows of the others hang on comes last
 
 
 def get_connection(tx: Tx, organization_id: int) -> Row[Any] | None:
@@ -78,63 +75,6 @@ def assign_team(tx: Tx, organization_id: int, repository_id: int, team_id: int |
         update(t.repositories)
         .where(row.organization_id == organization_id, row.id == repository_id)
         .values(team_id=team_id)
-    )
-
-
-def delete_connection(tx: Tx, organization_id: int) -> list[int]:
-    """Removes the connection and every fact that came through it; answers the repositories that had some."""
-    source = t.github_repositories.c
-    ids = list(
-        tx.execute(
-            select(source.repository_id).where(
-                source.organization_id == organization_id, source.repository_id.is_not(None)
-            )
-        ).scalars()
-    )
-    _unsee_homeless(tx, organization_id, ids)
-    for table in GITHUB_FACTS:
-        tx.execute(delete(table).where(table.c.organization_id == organization_id, table.c.repository_id.in_(ids)))
-    row = t.repositories.c
-    tx.execute(
-        update(t.repositories)
-        .where(row.organization_id == organization_id, row.id.in_(ids))
-        .values(github_id=None, default_branch=None, imported_at=None, closed_known=None)
-    )
-    for repository_id in ids:
-        mark_all(tx, organization_id, repository_id)
-    for table in (t.github_deliveries, t.github_repositories, t.github_installations, t.github_connections):
-        tx.execute(delete(table).where(table.c.organization_id == organization_id))
-    return ids
-
-
-def _unsee_homeless(tx: Tx, organization_id: int, repository_ids: Sequence[int]) -> None:
-    """Puts runs that name no repository, and have links to one of these, before the linker again."""
-    link, run = t.links.c, t.runs.c
-    linked = select(link.run_id).where(
-        link.organization_id == organization_id, link.repository_id.in_(repository_ids), link.valid_to.is_(None)
-    )
-    tx.execute(
-        update(t.runs)
-        .where(run.organization_id == organization_id, run.repository_id.is_(None), run.id.in_(linked))
-        .values(linked_at=None)
-    )
-
-
-def forget_links(tx: Tx, organization_id: int, repository_ids: Sequence[int]) -> None:
-    """Removes ended links, and decisions, of pull requests that are not known any more."""
-    link, decision, pull = t.links.c, t.link_decisions.c, t.pull_requests.c
-    tx.execute(
-        delete(t.links).where(
-            link.organization_id == organization_id,
-            link.repository_id.in_(repository_ids),
-            link.valid_to.is_not(None),
-        )
-    )
-    tx.execute(
-        delete(t.link_decisions).where(
-            decision.organization_id == organization_id,
-            decision.pull_request_id.not_in(select(pull.id).where(pull.organization_id == organization_id)),
-        )
     )
 
 

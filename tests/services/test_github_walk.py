@@ -184,6 +184,28 @@ def test_a_repository_without_commits_is_empty_and_fills_later(world: World, eng
     assert world.row().state == "ok"
 
 
+def test_a_repository_that_was_emptied_keeps_its_rows(rest: World) -> None:
+    rest.walk()
+    before = facts(rest.store)
+    rest.peer.repo().commits = []
+    rest.later(minutes=15)
+    rest.walk()
+    assert (rest.row().state, rest.row().phase) == ("empty", "idle")
+    assert facts(rest.store) == before
+
+
+def test_news_are_handed_on_before_older_changes_are_read(rest: World) -> None:
+    rest.walk()
+    for pull in rest.peer.repo().pulls:  # three pages of changes
+        pull["updated_at"] = stamp(START + timedelta(minutes=61 + pull["number"]))
+        pull["title"] += "!"
+    rest.later(hours=3)
+    step = rest.step()
+    assert (step.pages, step.wait, len(step.changed)) == (1, timedelta(0), 1)
+    rest.walk()
+    assert all(row["title"].endswith("!") for row in facts(rest.store)["pulls"])
+
+
 def test_a_lost_repository_keeps_its_data_and_comes_back(rest: World) -> None:
     rest.walk()
     before = facts(rest.store)

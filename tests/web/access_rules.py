@@ -125,6 +125,8 @@ PAGES: dict[str, Page] = {
     "account.change_password": Page(status=SAVED),
     "account.end_session": Page(status=SAVED),
     "account.end_all": Page(status=SAVED, ends=True),
+    "account.join_github": Page(status=404),  # no sign-in with GitHub
+    "account.part_from_github": Page(status=SAVED),
     "account.password_link": Page(OWNER, SAVED),
     "organization.organization_page": Page(KEEPERS),
     "organization.change": Page(KEEPERS, SAVED),
@@ -135,6 +137,8 @@ PAGES: dict[str, Page] = {
     "github.begin_app": Page(KEEPERS),
     "github.created": Page(KEEPERS, 400),  # nothing was begun
     "github.connect_token": Page(KEEPERS, 400),  # no token
+    "github.authorize": Page(KEEPERS, 404),  # no OAuth App
+    "github.authorized": Page(KEEPERS, 400),  # nothing was begun
     "github.choose": Page(KEEPERS, SAVED),
     "github.installed": Page(KEEPERS, 404),  # from here: nothing is connected
     "github.look_again": Page(KEEPERS, 404),

@@ -40,6 +40,7 @@ class GithubPeer:
 
     url: str = ""
     people: dict[str, Someone] = field(default_factory=dict)
+    client_id: str = CLIENT_ID  # of a GitHub App
     away: bool = False  # answers everything with 502
     calls: list[str] = field(default_factory=list)
     scopes: list[str] = field(default_factory=list)
@@ -52,7 +53,7 @@ class GithubPeer:
         return {
             "GITHUB_URL": self.url,
             "GITHUB_API_URL": f"{self.url}/api/v3",
-            "GITHUB_CLIENT_ID": CLIENT_ID,
+            "GITHUB_CLIENT_ID": self.client_id,
             "GITHUB_CLIENT_SECRET": CLIENT_SECRET,
         }
 
@@ -70,7 +71,7 @@ class GithubPeer:
         """Makes it a GitHub without people."""
         for each in (self.people, self.calls, self.scopes, self.codes, self.tokens):
             each.clear()
-        self.away = False
+        self.away, self.client_id = False, CLIENT_ID
 
 
 def peer_app(peer: GithubPeer) -> Flask:
@@ -85,7 +86,7 @@ def peer_app(peer: GithubPeer) -> Flask:
     @app.get("/login/oauth/authorize")
     def authorize() -> str | tuple[str, int]:
         asked = request.args.to_dict()
-        if asked.get("client_id") != CLIENT_ID or asked.get("response_type") != "code":
+        if asked.get("client_id") != peer.client_id or asked.get("response_type") != "code":
             return "Application not found", 404
         if asked.get("code_challenge_method") != "S256" or not asked.get("code_challenge") or not asked.get("state"):
             return "A challenge and a state are missing", 400
@@ -112,7 +113,7 @@ def peer_app(peer: GithubPeer) -> Flask:
     @app.post("/login/oauth/access_token")
     def token() -> Response:
         form = request.form
-        if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
+        if (form.get("client_id"), form.get("client_secret")) != (peer.client_id, CLIENT_SECRET):
             return jsonify(error="incorrect_client_credentials", error_description="The client_id or secret is wrong.")
         begun = peer.codes.pop(form.get("code", ""), None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
@@ -142,6 +143,11 @@ def peer_app(peer: GithubPeer) -> Flask:
                 [{"email": e, "primary": p, "verified": v, "visibility": None} for e, p, v in who.emails]
             )
         )
+
+    @app.get("/api/v3/user/repos")
+    def repositories() -> Any:
+        repository = {"id": 501, "full_name": "acme/web", "private": True, "default_branch": "main"}
+        return answer(lambda who: jsonify([repository]))
 
     @app.get("/api/v3/user/orgs")
     def organizations() -> Any:

@@ -14,6 +14,9 @@ from werkzeug.test import TestResponse
 
 from costlens.config import Settings, load_settings
 from costlens.factory import create_app
+from costlens.services import github_connect
+from costlens.services.github_access import github_of
+from costlens.services.sealing import box
 from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
@@ -50,9 +53,11 @@ def settings(settings: Settings, github: GithubPeer) -> Settings:
     )
 
 
-def back_from(client: FlaskClient, login: str, *, at: str = "as", invitation: str = "") -> str:
+def back_from(
+    client: FlaskClient, login: str, *, at: str = "as", invitation: str = "", door: str = "/sign-in/github"
+) -> str:
     """Begins a visit in this browser, and answers the path and query with which GitHub sends it back."""
-    begun = client.get("/sign-in/github" + (f"?invitation={invitation}" if invitation else ""))
+    begun = client.get(door + (f"?invitation={invitation}" if invitation else ""))
     assert begun.status_code == 302
     where = urlsplit(begun.location)
     path = f"/login/as/{login}" if at == "as" else "/login/cancel"
@@ -305,4 +310,111 @@ def test_without_settings_nobody_is_asked(
     assert "Continue with GitHub" not in text_of(client.get("/sign-in"))
     for path in ("/sign-in/github", "/sign-in/github/callback?code=x&state=y"):
         assert client.get(path).status_code == 404
+    assert github.calls == []
+
+
+ACCOUNT = "/app/acme/settings/sign-in"
+
+
+def test_an_account_is_joined_while_signed_in_whatever_its_addresses_are(
+    app: Flask, store: Store, acme: Organization, github: GithubPeer
+) -> None:
+    github.add("alice-gh", "private@example.org")
+    alice = signed_in(app, store, "alice@example.com")
+    assert "Connect GitHub" in alice.get("sign-in")
+    back = alice.client.get(back_from(alice.client, "alice-gh", door=f"{ACCOUNT}/github"))
+    assert (back.status_code, back.location) == (303, ACCOUNT)
+    shown = alice.get("sign-in")
+    assert "belongs to @alice-gh" in shown
+    assert "Remove GitHub" in shown
+    assert visit(app.test_client(), "alice-gh").status_code == 303, "she comes in by it now"
+    assert "belongs to nobody" in alice.send("sign-in/github/remove")
+    assert rows_of(store, t.users)[0].github_id is None
+    assert visit(app.test_client(), "alice-gh").status_code == 403
+
+
+def test_an_identity_belongs_to_one_account_and_an_account_to_one_identity(
+    app: Flask, store: Store, acme: Organization, github: GithubPeer
+) -> None:
+    add_member(store, acme, "bob@example.com", "member")
+    github.add("bob-gh", "bob@example.com")
+    github.add("alice-gh", "alice@example.com")
+    visit(app.test_client(), "bob-gh")
+    alice = signed_in(app, store, "alice@example.com")
+    for login, words in (("bob-gh", "another account"), ("alice-gh", "belongs to @alice-gh"), ("bob-gh", "another")):
+        alice.client.get(back_from(alice.client, login, door=f"{ACCOUNT}/github"))
+        assert words in alice.get("sign-in")
+    github.add("second", "second@example.org")
+    alice.client.get(back_from(alice.client, "second", door=f"{ACCOUNT}/github"))
+    assert "remove that first" in alice.get("sign-in")
+    assert sorted(filter(None, (row.github_login for row in rows_of(store, t.users)))) == ["alice-gh", "bob-gh"]
+
+
+def test_joining_ends_with_the_session_that_began_it(
+    app: Flask, store: Store, acme: Organization, github: GithubPeer
+) -> None:
+    github.add("alice-gh", "private@example.org")
+    alice = signed_in(app, store, "alice@example.com")
+    back = back_from(alice.client, "alice-gh", door=f"{ACCOUNT}/github")
+    with alice.client.session_transaction() as session:
+        kept = session["github"]
+    stranger = app.test_client()
+    with stranger.session_transaction() as session:
+        session["github"] = kept
+    assert stranger.get(back).status_code == 400
+    assert rows_of(store, t.users)[0].github_id is None
+
+
+@pytest.fixture
+def oauth(settings: Settings, store: Store, github: GithubPeer) -> Iterator[Flask]:
+    """A server where people sign in by an OAuth App."""
+    github.client_id = "Ov23li.costlens"
+    made = create_app(replace(settings, github_client_id=github.client_id))
+    yield made
+    made.extensions["costlens"].store.close()
+
+
+def test_an_owner_connects_by_the_oauth_app(
+    oauth: Flask, store: Store, acme: Organization, github: GithubPeer, settings: Settings
+) -> None:
+    github.add("alice-gh", "alice@example.com")
+    alice = signed_in(oauth, store, "alice@example.com").client
+    assert "the token could also write" in text_of(alice.get("/app/acme/github"))
+    middle = alice.get(back_from(alice, "alice-gh", door="/app/acme/github/authorize"))
+    assert (middle.status_code, middle.location) == (303, "/app/acme/github/authorized")
+    assert github.scopes == ["repo"]
+    assert alice.get(middle.location).location == "/app/acme/github"
+    shown = text_of(alice.get("/app/acme/github"))
+    assert "acme/web" in shown
+    assert "the OAuth App of signing in" in shown
+    row = rows_of(store, t.github_connections)[0]
+    (token,) = github.tokens
+    assert token not in repr(row)
+    assert (row.kind, box(settings).open(row.token)) == ("oauth", token)
+    assert alice.get(middle.location).status_code == 400, "a code is good once"
+
+    github.tokens.clear()  # the authorization is revoked
+    assert github_connect.refresh(store, github_of(settings), acme.id) == 0
+    assert "does not accept the credentials" in text_of(alice.get("/app/acme/github"))
+
+
+def test_an_oauth_app_that_may_not_read_repositories_connects_nothing(
+    oauth: Flask, store: Store, acme: Organization, github: GithubPeer
+) -> None:
+    github.add("alice-gh", "alice@example.com")
+    alice = signed_in(oauth, store, "alice@example.com").client
+    back = back_from(alice, "alice-gh", door="/app/acme/github/authorize")
+    for begun in github.codes.values():
+        begun["scope"] = "read:user"  # unticked on GitHub
+    refused = alice.get(alice.get(back).location)
+    assert (refused.status_code, "does not let CostLens read" in refused.text) == (400, True)
+    assert rows_of(store, t.github_connections) == []
+
+
+def test_a_github_app_gives_no_token_to_read_with(
+    app: Flask, store: Store, acme: Organization, github: GithubPeer
+) -> None:
+    alice = signed_in(app, store, "alice@example.com").client
+    assert "OAuth App" not in text_of(alice.get("/app/acme/github"))
+    assert alice.get("/app/acme/github/authorize").status_code == 404
     assert github.calls == []

@@ -1,4 +1,7 @@
-"""Walks and webhooks in a real worker on a real queue, against a GitHub that counts."""
+"""Walks and webhooks as jobs on a real queue, against a GitHub that counts.
+
+The worker works in this process: that one is started and killed for real is in tests/e2e.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,24 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from rq import Queue
+from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.registry import ScheduledJobRegistry
 
 from costlens.config import Settings
-from costlens.services import github_hooks, organizations
+from costlens.services import github_disconnect, github_hooks, organizations
 from costlens.services.sealing import box
 from costlens.store import sync as sync_store
 from costlens.store.engine import Store
 from tests.e2e.github_crash import WHOLE
-from tests.e2e.servers import environment, queue_at, run
+from tests.e2e.servers import environment, queue_at
 from tests.github import peer as github
 from tests.github.peer import Peer, history
 from tests.github.signing import signed
 from tests.github.stored import facts
 from tests.services.github_world import World
+
+SOON = timedelta(seconds=5)  # what is planned for so soon belongs to the same work
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,7 @@ def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:
-    with github.serving(history(40, 5), history(5, 2, name="acme/api", github_id=502)) as serving:
+    with github.serving(history(26, 2), history(3, 1, name="acme/api", github_id=502)) as serving:
         yield serving
 
 
@@ -51,15 +56,29 @@ class Workplace:
     def ask(self, name: str, *arguments: int) -> Job:
         return Queue("default", connection=self.redis).enqueue(name, *arguments)
 
-    def work(self) -> None:
-        """Lets a worker do everything that is there, and what that asks for."""
-        registry = ScheduledJobRegistry("default", connection=self.redis)
-        for name in registry.get_job_ids():
-            registry.schedule(Job.fetch(name, connection=self.redis), datetime.now(UTC) - timedelta(seconds=1))
+    @property
+    def environment(self) -> dict[str, str]:
         ours = {"DATABASE_URL": self.settings.database_url, "REDIS_URL": self.settings.queue_url}
         ours |= {"GITHUB_API_URL": self.world.peer.url, "COSTLENS_GITHUB_SOURCE": "rest", **WHOLE}
-        done = run("worker", "--burst", env=environment(self.settings.data, **ours))
-        assert done.returncode == 0, done.stderr
+        return environment(self.settings.data, **ours)
+
+    def work(self) -> None:
+        """Does every job that is there, and what they ask for, in this process."""
+        queue = Queue("default", connection=self.redis)
+        registry = ScheduledJobRegistry("default", connection=self.redis)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            while True:
+                SimpleWorker([queue], connection=self.redis).work(burst=True, logging_level="ERROR")
+                assert queue.failed_job_registry.count == 0
+                planned = [Job.fetch(name, connection=self.redis) for name in registry.get_job_ids()]
+                due = [job for job in planned if registry.get_scheduled_time(job) < datetime.now(UTC) + SOON]
+                if not due:
+                    return
+                for job in due:
+                    registry.remove(job)
+                    queue.enqueue_job(job)
 
 
 @pytest.fixture
@@ -72,7 +91,7 @@ def workplace(settings: Settings, store: Store, queue_url: str, peer: Peer, tmp_
 def test_the_sweep_reads_what_is_due_to_the_end(workplace: Workplace) -> None:
     workplace.ask("workers.sync.sweep")
     workplace.work()
-    assert len(facts(workplace.world.store)["pulls"]) == 45
+    assert len(facts(workplace.world.store)["pulls"]) == 29
     rows = [workplace.world.row(number) for number in (501, 502)]
     assert [(row.state, row.phase) for row in rows] == [("ok", "idle")] * 2
     workplace.world.peer.forget()
@@ -95,13 +114,13 @@ def test_a_webhook_makes_its_repository_due_and_a_processed_one_does_not(workpla
     workplace.work()
     world = workplace.world
     repo = world.peer.repo()
-    repo.pulls.append(github.a_pull(41, datetime.now(UTC), "bob", state="open"))
+    repo.pulls.append(github.a_pull(27, datetime.now(UTC), "bob", state="open"))
     world.peer.forget()
     body, headers = signed("hush", "pull_request", {"action": "opened", "repository": {"id": 501}}, guid="g-1")
     assert receive(workplace, body, headers) == (world.organization_id, True)
     workplace.ask("workers.sync.process_deliveries", world.organization_id)
     workplace.work()
-    assert len(facts(world.store)["pulls"]) == 46
+    assert len(facts(world.store)["pulls"]) == 30
     calls = world.peer.count()
     assert calls <= 10
     assert receive(workplace, body, headers) == (world.organization_id, False)
@@ -131,6 +150,17 @@ def test_a_paused_walk_is_planned_and_no_worker_sleeps(workplace: Workplace) -> 
     assert workplace.world.row().state == "paused"
     (planned,) = ScheduledJobRegistry("default", connection=workplace.redis).get_job_ids()
     assert planned.startswith(f"sync-{row.id}-")
+
+
+def test_the_sweep_finds_who_is_leaving(workplace: Workplace) -> None:
+    workplace.ask("workers.sync.sweep")
+    workplace.work()
+    world = workplace.world
+    github_disconnect.disconnect(world.store, world.alice, "Acme")
+    workplace.ask("workers.sync.sweep")
+    workplace.work()
+    assert facts(world.store)["pulls"] == []
+    assert github_disconnect.departing(world.store) == []
 
 
 def receive(workplace: Workplace, body: bytes, headers: dict[str, str]) -> tuple[int, bool]:

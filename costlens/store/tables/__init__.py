@@ -49,6 +49,7 @@ from costlens.store.tables.service import (
 from costlens.store.tables.sync import (
     github_connections,
     github_deliveries,
+    github_departures,
     github_hosts,
     github_installations,
     github_repositories,
@@ -68,6 +69,7 @@ __all__ = [
     "commits",
     "github_connections",
     "github_deliveries",
+    "github_departures",
     "github_hosts",
     "github_installations",
     "github_organizations",

@@ -11,7 +11,7 @@ github_connections = Table(
     "github_connections",
     metadata,
     Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", Text, nullable=False),  # app, token
+    Column("kind", Text, nullable=False),  # app, token, oauth (a token that an OAuth App was given)
     Column("hook_id", Text, nullable=False, unique=True),  # names it in the address that webhooks are sent to
     Column("app_id", BigInteger),  # null: a token
     Column("app_slug", Text),  # null: a token
@@ -70,7 +70,8 @@ github_repositories = Table(
     Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="SET NULL")),  # null: not read yet
     # The walk. `version` counts every change of it, so that only one writer goes on from each.
     Column("version", Integer, nullable=False, server_default="0"),
-    Column("phase", Text, nullable=False, server_default="idle"),  # idle, pulls, commits, details
+    # idle, pulls, commits, details; of an organization that is leaving: facts, links, history
+    Column("phase", Text, nullable=False, server_default="idle"),
     Column("started_at", Instant),  # when this walk began; null: idle
     Column("cursor", Text),  # null: the first page
     Column("floor", Instant),  # how far back this walk goes; null: idle
@@ -93,6 +94,18 @@ github_repositories = Table(
     UniqueConstraint("organization_id", "github_id"),
     Index(None, "due_at"),
     Index(None, "repository_id"),
+)
+
+
+# Organizations that were disconnected and whose facts are being deleted, with the rows of `github_repositories`.
+github_departures = Table(
+    "github_departures",
+    metadata,
+    Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("total", BigInteger),  # pull requests, commits and runs to go through; null: not counted yet
+    Column("done", BigInteger, nullable=False, server_default="0"),
 )
 
 

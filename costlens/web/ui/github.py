@@ -12,15 +12,16 @@ from urllib.parse import quote, urlsplit
 from flask import Blueprint, Response, make_response, redirect, render_template, request, session
 from werkzeug.wrappers import Response as Answer
 
-from costlens.domain.errors import CostLensError, InvalidInput
+from costlens.domain.errors import CostLensError, InvalidInput, NotFound
+from costlens.github import sign_in
 from costlens.github.app import manifest
-from costlens.services import github_connect
+from costlens.services import github_connect, github_disconnect
 from costlens.services.github_access import github_of
 from costlens.web.access import current_member, needs, page_organization
 from costlens.web.context import context
 from costlens.web.security import POLICY
 from costlens.web.ui.frame import frame
-from costlens.web.ui.github_view import view
+from costlens.web.ui.github_view import leaving, view
 
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")
 _WAITING = "github_app"  # session: the App that is being created
@@ -34,6 +35,8 @@ def blueprint() -> Blueprint:
     routes.get("/created")(created)
     routes.get("/installed")(installed)
     routes.post("/token")(connect_token)
+    routes.get("/authorize")(authorize)
+    routes.get("/authorized")(authorized)
     routes.post("/list")(look_again)
     routes.post("/repositories")(choose)
     routes.post("/repositories/<int:source_id>/team")(assign)
@@ -52,13 +55,16 @@ def page(slug: str) -> str:
 def _page(*, error: CostLensError | None = None, secret: str | None = None) -> str:
     settings, organization = context().settings, page_organization()
     found = github_connect.connected(context().store, organization.id)
+    template = "connection" if found.connection else "leaving" if found.departure else "connect"
     return render_template(
-        "github/connection.html" if found.connection else "github/connect.html",
+        f"github/{template}.html",
         nav=frame(organization.slug).nav,
         page="github",
         manager=current_member().may("manage_github"),
         shown=view(found, settings, datetime.now(UTC)) if found.connection else None,
+        leaving=leaving(found.departure) if found.departure else None,
         github_url=settings.github_url,
+        oauth=sign_in.can_sync(settings),
         horizon=settings.github_horizon_days,
         public=_is_public(settings.base_url),
         error=error,
@@ -150,6 +156,30 @@ def connect_token(slug: str) -> Answer | tuple[str, int]:
 
 
 @needs("manage_github")
+def authorize(slug: str) -> Answer:
+    """Sends the browser to GitHub, which asks whether the OAuth App of signing in may have the repositories."""
+    if not sign_in.can_sync(context().settings):
+        raise NotFound("People do not sign in by an OAuth App here")
+    begun = sign_in.sync_authorization(context().settings)
+    session["github"] = {"state": begun.state, "verifier": begun.verifier, "connect": slug}
+    return redirect(begun.url)
+
+
+@needs("manage_github")
+def authorized(slug: str) -> Answer | tuple[str, int]:
+    """GitHub has said yes: connect with the token that its code stands for. The code came back to the sign-in."""
+    settings, given = context().settings, session.pop("github_code", None)
+    if not given or given["slug"] != slug:
+        return _page(error=InvalidInput("This answer of GitHub is not for anything that was begun here")), 400
+    try:
+        token = sign_in.sync_token(settings, given["code"], given["verifier"])
+        github_connect.connect_token(context().store, github_of(settings), current_member(), token, kind="oauth")
+    except CostLensError as error:
+        return _page(error=error), 400
+    return _back()
+
+
+@needs("manage_github")
 def choose(slug: str) -> Answer | tuple[str, int]:
     """Reads exactly the ticked repositories from now on."""
     ticked = [int(text) for text in request.form.getlist("repository") if text.isdecimal() and len(text) < 18]
@@ -194,11 +224,12 @@ def change_secret(slug: str) -> Response | tuple[str, int]:
 
 @needs("manage_github")
 def disconnect(slug: str) -> Answer | tuple[str, int]:
-    """Deletes the connection and what was read through it."""
+    """Deletes the connection, and what was read through it by and by."""
     try:
-        github_connect.disconnect(context().store, current_member(), request.form.get("confirmation", ""))
+        github_disconnect.disconnect(context().store, current_member(), request.form.get("confirmation", ""))
     except InvalidInput as error:
         return _page(error=error), 400
+    context().queue.run_soon("workers.sync.disconnect", page_organization().id)
     return _back()
 
 

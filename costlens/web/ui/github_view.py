@@ -71,9 +71,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionView:
-    kind: str  # app, token
-    app_slug: str | None  # None: a token
-    app_url: str | None  # None: a token
+    kind: str  # app, token, oauth
+    app_slug: str | None  # None: no App
+    app_url: str | None  # None: no App
     created_by: str
     created_at: datetime
     error: str | None  # None: the credentials work
@@ -89,6 +89,21 @@ class ConnectionView:
     day_deliveries: int
     waiting_deliveries: int
     busy: bool  # something on the page will change soon
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingView:
+    """What is left of a connection that is gone."""
+
+    asked_by: str
+    asked_at: datetime
+    percent: int | None  # None: not begun yet
+
+
+def leaving(row: Any) -> LeavingView:
+    """How far the deleting is."""
+    percent = None if row.total is None else min(99, 100 * row.done // max(row.total, 1))
+    return LeavingView(row.asked_by, row.asked_at, percent)
 
 
 def view(found: Connected, settings: Settings, now: datetime) -> ConnectionView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 
-from flask import Blueprint, redirect, request, session, url_for
+from flask import Blueprint, flash, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
 from costlens.domain.errors import (
@@ -19,10 +19,10 @@ from costlens.domain.errors import (
 )
 from costlens.github import sign_in as github
 from costlens.services import joining, passwords
-from costlens.services.github_accounts import NotInvited, WrongAccount, asks_organizations, welcome
+from costlens.services.github_accounts import NotInvited, WrongAccount, asks_organizations, join, welcome
 from costlens.services.invitations import find_invitation
 from costlens.store.organizations import User
-from costlens.web.auth import device, start_session
+from costlens.web.auth import current_account, device, start_session
 from costlens.web.context import context
 from costlens.web.errors import STATUS
 from costlens.web.ui.accounts import local_target, page
@@ -154,7 +154,26 @@ def from_github() -> Page:
         if problem == "access_denied":
             return _failed("You did not let CostLens in", "Nothing was read from GitHub, and nothing was kept.", 400)
         return _failed("GitHub refused the sign-in", request.args.get("error_description", problem)[:300], 400)
-    return _with_code(request.args.get("code", ""), begun)
+    code = request.args.get("code", "")
+    if "connect" in begun:  # a token for reading repositories: the organization's own page asks for it
+        session["github_code"] = {"slug": begun["connect"], "code": code[:200], "verifier": begun["verifier"]}
+        return redirect(url_for("github.authorized", slug=begun["connect"]), 303)
+    return _joined(code, begun) if "join" in begun else _with_code(code, begun)
+
+
+def _joined(code: str, begun: dict[str, object]) -> Page:
+    """Somebody who is signed in has asked for a GitHub identity of their account."""
+    account, settings = current_account(), context().settings
+    if account is None or account.id != begun["join"]:
+        return _failed("This did not begin here", "Sign in again, then connect GitHub on your account's page.", 400)
+    try:
+        who = github.person(settings, code, str(begun.get("verifier")), organizations=False)
+        join(context().store, account.id, who)
+    except (Forbidden, Conflict, Unavailable) as error:
+        flash(error.message, "error")
+    else:
+        flash(f"This account belongs to @{who.login} on GitHub now", "done")
+    return redirect(url_for("account.account_page", slug=begun["slug"]), 303)
 
 
 def _with_code(code: str, begun: dict[str, object]) -> Page:

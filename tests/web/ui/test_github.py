@@ -19,7 +19,7 @@ from costlens.config import Settings
 from costlens.domain.runs import RunInput
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.factory import create_app
-from costlens.services import github_connect, linking
+from costlens.services import github_connect, github_disconnect, linking
 from costlens.services.github_access import github_of
 from costlens.services.github_walk import advance
 from costlens.services.ingest import ingest
@@ -287,6 +287,13 @@ def test_disconnect_deletes_what_github_told_and_keeps_the_runs(
     wrong = alice.post(f"{PAGE}/disconnect", data={"confirmation": "acme"})
     assert (wrong.status_code, "Type Acme to confirm" in text_of(wrong.text)) == (400, True)
     assert alice.post(f"{PAGE}/disconnect", data={"confirmation": "Acme"}).status_code == 303
+    waits = text_of(alice.get(PAGE).text)
+    assert ("Disconnecting" in waits, "waiting for the worker" in waits) == (True, True)
+    again = alice.post(f"{PAGE}/token", data={"token": "github_pat_good"})
+    assert (again.status_code, "still being deleted" in again.text) == (400, True)
+    assert github_disconnect.go_on(store, acme.id, seconds=0)
+    assert "0 %" in text_of(alice.get(PAGE).text)
+    assert not github_disconnect.go_on(store, acme.id)
     found = facts(store)
     assert (found["pulls"], found["commits"], found["mentions"]) == ([], [], [])
     assert set(states(store)) <= {"pending", "unlinked"}

@@ -7,7 +7,8 @@ from flask_login import logout_user
 from werkzeug.wrappers import Response
 
 from costlens.domain.errors import Conflict, InvalidInput, NotFound, RateLimited
-from costlens.services import accounts, passwords, sessions
+from costlens.github import sign_in as github
+from costlens.services import accounts, github_accounts, passwords, sessions
 from costlens.store.organizations import User
 from costlens.web.access import current_member, needs
 from costlens.web.auth import current_account, current_session_id, start_session
@@ -21,6 +22,8 @@ def blueprint() -> Blueprint:
     routes.get("")(account_page)
     routes.post("/name")(set_name)
     routes.post("/password")(change_password)
+    routes.get("/github")(join_github)
+    routes.post("/github/remove")(part_from_github)
     routes.post("/sessions/<int:session_id>/end")(end_session)
     routes.post("/sessions/end-all")(end_all)
     routes.post("/password-link/<int:member_id>")(password_link)
@@ -66,6 +69,27 @@ def change_password(slug: str) -> Response:
     start_session(user, "password")
     flash("The password is set; every other session has ended", "done")
     return redirect(settings_url("sign-in"), 303)
+
+
+@needs("manage_own_account")
+def join_github(slug: str) -> Response:
+    """Sends the browser to GitHub, which says whose account this is."""
+    if not context().settings.github_sign_in:
+        raise NotFound("This server is not connected to GitHub")
+    begun = github.authorization(context().settings, organizations=False)
+    session["github"] = {"state": begun.state, "verifier": begun.verifier, "join": _user().id, "slug": slug}
+    return redirect(begun.url)
+
+
+@needs("manage_own_account")
+def part_from_github(slug: str) -> Response:
+    """Takes the GitHub identity from the account."""
+
+    def work() -> str:
+        github_accounts.part(context().store, _user().id)
+        return "This account belongs to nobody on GitHub now"
+
+    return do(work, "sign-in")
 
 
 @needs("manage_own_account")
