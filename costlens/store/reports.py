@@ -235,10 +235,13 @@ def assisted_share(
     p, r = pull_requests.c, rollup_links.c
     linked = exists().where(r.organization_id == organization_id, _counted_on(p.id), or_(r.runs > 0, r.cost_nanos > 0))
     one = literal(1)
+    # A person's word comes first, as in domain/pulls.AiState.
+    manual = func.coalesce(p.ai_mark, "") == "manual"
+    seen = or_(p.ai_signal.is_not(None), p.ai_mark.is_not(None))
     query = select(
-        _sum(one, linked),
-        _sum(one, and_(~linked, p.ai_signal.is_not(None))),
-        _sum(one, and_(~linked, p.ai_signal.is_(None))),
+        _sum(one, and_(~manual, linked)),
+        _sum(one, and_(~manual, ~linked, seen)),
+        _sum(one, or_(manual, and_(~linked, ~seen))),
     ).where(p.organization_id == organization_id, p.merged_at >= begin, p.merged_at < end)
     if repository_id is not None:
         query = query.where(p.repository_id == repository_id)

@@ -25,6 +25,7 @@ API: dict[str, set[str]] = {
     "roi.get_summary": {"read"},
     "roi.get_pull_requests": {"read"},
     "roi.get_pull_request": {"read"},
+    "roi.mark_pull_request": {"read", "ingest"},
     "insights.get_dashboard": {"read"},
     "insights.get_predictive": {"read"},
     "insights.analyse_cost": {"read"},
@@ -91,6 +92,9 @@ PAGES: dict[str, Page] = {
     "pages.runs_page": Page(),
     "pages.run_page": Page(),
     "pages.pulls_page": Page(),
+    "pull.pull_page": Page(status=404),  # there is no number 1 of acme/web at first
+    "corrections.decide": Page(status=SAVED),
+    "corrections.mark": Page(status=404),
     "start.first_page": Page(),
     "start.first_run": Page(),
     "demo.show": Page(OWNER),

@@ -98,6 +98,7 @@ pull_requests = Table(
     Column("changed_files", Integer),  # null: unknown
     Column("labels", JSON, nullable=False),
     Column("ai_signal", Text),  # null: no visible sign of AI; else its name
+    Column("ai_mark", Text),  # what a person said, which outranks every sign: ai, manual; null: nobody said
     UniqueConstraint("repository_id", "number"),
     Index(None, "organization_id", "merged_at"),
     Index(None, "organization_id", "closed_at"),
