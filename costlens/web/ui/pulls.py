@@ -18,7 +18,7 @@ from costlens.web.context import context
 from costlens.web.ui.frame import frame, signed_in
 from costlens.web.ui.nav import Nav, page_url
 
-SHOWN = 100  # runs; the others are one row with their sum
+SHOWN = 50  # runs; the others are one row with their sum
 
 
 def blueprint() -> Blueprint:
