@@ -51,7 +51,7 @@ def decide(
         raise InvalidInput("The run names no repository: give `repo`", field="repo")
     if run.repository and name.lower() != run.repository.lower():
         raise InvalidInput(f"The run belongs to {run.repository}", field="repo")
-    asked = {number: action != "reject" for number in numbers}
+    asked = dict.fromkeys(numbers, action != "reject")
     if action == "move" and from_number is not None:
         asked[from_number] = False
     with store.read() as tx:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from costlens.domain import roi
 from costlens.domain.errors import InvalidInput, NotFound
@@ -16,12 +16,12 @@ from costlens.services.report_formats import pull_request_json, roi_csv, roi_jso
 from costlens.store import reports
 from costlens.store.engine import Store, Tx
 from costlens.store.reports import DayRow, OrganizationFacts, RowFacts
-from costlens.store.types import from_millis, to_millis
 
 __all__ = ["PullRequestPage", "pull_request_json", "pull_request_report", "roi_csv", "roi_json", "roi_report"]
 
 SCOPES = ("repository", "team")
 PAGE_SIZE = 100
+AI_STATES = ("linked", "declared", "none_seen")
 _LISTED_OUTCOMES = (Outcome.MERGED, Outcome.OPEN, Outcome.ABANDONED, Outcome.REVERTED, "closed")
 
 
@@ -33,6 +33,7 @@ class PullRequestPage:
     rows: tuple[PullRequestRow, ...]
     next_cursor: str | None  # None: the last page
     total_pulls: int  # on all pages
+    total_runs: int
     total_cost: int  # nano-dollars, on all pages
 
 
@@ -91,33 +92,45 @@ def pull_request_report(
     window: Window,
     filters: Filters | None = None,
     outcome: str | None = None,
+    ai: str | None = None,
+    sort: str = "ended",
+    ascending: bool = False,
     cursor: str | None = None,
     limit: int = PAGE_SIZE,
 ) -> PullRequestPage:
-    """The pull requests with counted links of a window, newest first, a page at a time.
+    """The pull requests with counted links of a window, newest first or as `sort` says, a page at a time.
 
-    `outcome` picks the rows behind one figure (merged, open, abandoned, reverted; None: all). Raises InvalidInput on
-    `outcome`, `cursor` or `limit`, and as `roi_report` does.
+    `outcome` picks the rows behind one figure (merged, open, abandoned, reverted; None: all), `ai` those of one state
+    of AI (linked, declared, none_seen; None: linked ones, whatever a person said). Raises InvalidInput on `outcome`,
+    `ai`, `sort`, `cursor` or `limit`, and as `roi_report` does.
     """
-    if outcome is not None and outcome not in _LISTED_OUTCOMES:
-        raise InvalidInput(f"outcome must be one of {', '.join(_LISTED_OUTCOMES)}", field="outcome")
+    for name, value, allowed in (("outcome", outcome, _LISTED_OUTCOMES), ("ai", ai, AI_STATES)):
+        if value is not None and value not in allowed:
+            raise InvalidInput(f"{name} must be one of {', '.join(allowed)}", field=name)
+    if sort not in reports.PULL_SORTS:
+        raise InvalidInput(f"sort must be one of {', '.join(reports.PULL_SORTS)}", field="sort")
     if not 1 <= limit <= PAGE_SIZE:
         raise InvalidInput(f"limit must be from 1 to {PAGE_SIZE}", field="limit")
     after = None if cursor is None else _parse_cursor(cursor)
+    filters = filters or Filters()
     with store.read() as tx:
         _organization(tx, organization_id, window)
-        totals = reports.pull_request_totals(tx, organization_id, window, filters or Filters(), outcome=outcome)
+        totals = reports.pull_request_totals(tx, organization_id, window, filters, outcome=outcome, ai=ai)
         rows = reports.pull_request_rows(
             tx,
             organization_id,
             window,
-            filters or Filters(),
+            filters,
             outcome=outcome,
+            ai=ai,
+            sort=sort,
+            ascending=ascending,
             after=after,
             limit=limit + 1,  # one more tells whether there is a next page
         )
-    shown = rows[:limit]
-    return PullRequestPage(window, tuple(shown), _cursor(shown[-1]) if len(rows) > limit else None, *totals)
+    shown = [row for _, row in rows[:limit]]
+    more = f"{rows[limit - 1][0]}_{shown[-1].id}" if len(rows) > limit else None
+    return PullRequestPage(window, tuple(shown), more, *totals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,15 +252,8 @@ def _day_spends(days: Iterable[DayRow], window: Window) -> tuple[DaySpend, ...]:
     return tuple(shown)
 
 
-def _cursor(row: PullRequestRow) -> str:
-    return f"{to_millis(row.merged_at or row.created_at)}_{row.id}"
-
-
-def _parse_cursor(cursor: str) -> tuple[datetime, int]:
-    found = re.fullmatch(r"(-?[0-9]{1,15})_([0-9]{1,18})", cursor)
-    try:
-        if found is None:
-            raise ValueError(cursor)
-        return from_millis(int(found[1])), int(found[2])
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput("cursor must be one that an earlier page gave", field="cursor") from error
+def _parse_cursor(cursor: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(-?[0-9]{1,19})_([0-9]{1,18})", cursor)
+    if found is None or abs(int(found[1])) > 2**62:
+        raise InvalidInput("cursor must be one that an earlier page gave", field="cursor")
+    return int(found[1]), int(found[2])

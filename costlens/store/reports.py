@@ -20,11 +20,13 @@ from sqlalchemy import (
     cast,
     distinct,
     exists,
+    false,
     func,
     literal,
     or_,
     select,
     true,
+    type_coerce,
     union,
 )
 
@@ -261,6 +263,9 @@ def quality(tx: Tx, organization_id: int, window: Window, filters: Filters) -> Q
     return Quality(*tx.execute(query).one())
 
 
+PULL_SORTS = ("ended", "cost", "runs", "cycle")
+
+
 def pull_request_rows(
     tx: Tx,
     organization_id: int,
@@ -268,34 +273,63 @@ def pull_request_rows(
     filters: Filters,
     *,
     outcome: str | None = None,
-    after: tuple[datetime, int] | None = None,
+    ai: str | None = None,
+    sort: str = "ended",
+    ascending: bool = False,
+    after: tuple[int, int] | None = None,
     limit: int = 100,
-) -> list[PullRequestRow]:
-    """Pull requests with counted links that were merged or closed in the window, or had spend in it.
+) -> list[tuple[int, PullRequestRow]]:
+    """Pull requests with counted links that were merged or closed in the window, or had spend in it, each with the
+    value that it is sorted by: milliseconds of its merge, else creation (ended), nano-dollars, runs, or milliseconds
+    from first commit to merge (cycle; unknown ones last).
 
     `outcome` narrows them to the rows behind one figure: merged (in the window, reverted ones included), reverted,
-    abandoned (closed unmerged in the window), closed (merged or abandoned) or open. Newest first by merge, else
-    creation; `after` is the (instant, id) of the last row already shown.
+    abandoned (closed unmerged in the window), closed (merged or abandoned) or open; `ai` to one state of
+    domain/pulls.AiState, of which `declared` and `none_seen` have no counted links. The greatest value first, unless
+    `ascending`; `after` is the (value, id) of the last row already shown.
     """
-    p = pull_requests.c
-    sort = func.coalesce(p.merged_at, p.created_at)
-    query = _pull_requests(organization_id, window, filters, outcome).order_by(sort.desc(), p.id.desc()).limit(limit)
+    every = _pull_requests(organization_id, window, filters, outcome, ai).subquery("every").c
+    cycle = _number(every.merged_at) - _number(every.first_commit_at)
+    value = {
+        "ended": func.coalesce(_number(every.merged_at), _number(every.created_at)),
+        "cost": every.cost,
+        "runs": every.runs,
+        "cycle": func.coalesce(cycle, literal(2**62 if ascending else -(2**62), BigInteger)),
+    }[sort]
+    query = select(value.label("value"), *every)
+    if ascending:
+        query = query.order_by(value, every.id)
+    else:
+        query = query.order_by(value.desc(), every.id.desc())
     if after is not None:
         at, id = after
-        query = query.where(or_(sort < at, and_(sort == at, p.id < id)))
-    return [PullRequestRow(*row) for row in tx.execute(query).all()]
+        beyond = (value > at, every.id > id) if ascending else (value < at, every.id < id)
+        query = query.where(or_(beyond[0], and_(value == at, beyond[1])))
+    return [(int(row[0]), PullRequestRow(*row[1:])) for row in tx.execute(query.limit(limit)).all()]
+
+
+def _number(instant: ColumnElement[Any]) -> ColumnElement[int]:
+    return type_coerce(instant, BigInteger)
 
 
 def pull_request_totals(
-    tx: Tx, organization_id: int, window: Window, filters: Filters, *, outcome: str | None = None
-) -> tuple[int, int]:
-    """(count, whole-life counted cost) of the pull requests that `pull_request_rows` pages through."""
-    every = _pull_requests(organization_id, window, filters, outcome).subquery("every")
-    count, cost = tx.execute(select(func.count(), _sum(every.c.cost))).one()
-    return int(count), int(cost)
+    tx: Tx,
+    organization_id: int,
+    window: Window,
+    filters: Filters,
+    *,
+    outcome: str | None = None,
+    ai: str | None = None,
+) -> tuple[int, int, int]:
+    """(count, runs, whole-life counted cost) of the pull requests that `pull_request_rows` pages through."""
+    every = _pull_requests(organization_id, window, filters, outcome, ai).subquery("every")
+    count, runs, cost = tx.execute(select(func.count(), _sum(every.c.runs), _sum(every.c.cost))).one()
+    return int(count), int(runs), int(cost)
 
 
-def _pull_requests(organization_id: int, window: Window, filters: Filters, outcome: str | None) -> Select[Any]:
+def _pull_requests(
+    organization_id: int, window: Window, filters: Filters, outcome: str | None, ai: str | None
+) -> Select[Any]:
     begin, end = bounds(window)
     r, p, i = rollup_links.c, pull_requests.c, identities.c
     spent = select(r.pull_request_id).where(
@@ -304,13 +338,16 @@ def _pull_requests(organization_id: int, window: Window, filters: Filters, outco
         r.state == LinkState.COUNTED,
         *_filtered(rollup_links, filters),
     )
+    without = ai in ("declared", "none_seen")  # a look at the others too
     chosen = union(*_closed_between(organization_id, begin, end), spent).subquery("chosen")
     runs, cost = _sum(r.runs).label("runs"), _sum(r.cost_nanos).label("cost")
     author = (
         select(func.min(i.value))
         .where(i.organization_id == organization_id, i.person_id == p.person_id, i.kind == "login")
         .scalar_subquery()
+        .label("author")
     )
+    counted = and_(r.organization_id == p.organization_id, _counted_on(p.id), *_filtered(rollup_links, filters))
     return (
         select(
             p.id,
@@ -330,17 +367,28 @@ def _pull_requests(organization_id: int, window: Window, filters: Filters, outco
         .select_from(
             chosen.join(pull_requests, p.id == chosen.c.id)
             .join(repositories, repositories.c.id == p.repository_id)
-            .join(rollup_links, _counted_on(p.id))
+            .join(rollup_links, counted, isouter=without)
         )
         .where(
             p.organization_id == organization_id,
-            r.organization_id == organization_id,
-            *_filtered(rollup_links, filters),
+            *([p.repository_id == filters.repository_id] if without and filters.repository_id is not None else []),
             *_of_outcome(outcome, begin, end),
         )
         .group_by(p.id, repositories.c.name)
-        .having(_any_left())
+        .having(_of_ai(ai))
     )
+
+
+def _of_ai(ai: str | None) -> ColumnElement[bool]:
+    """Which of the pull requests, after their counted links are summed. None: those that have any."""
+    p = pull_requests.c
+    linked, manual = func.coalesce(_any_left(), false()), func.coalesce(p.ai_mark, "") == "manual"
+    if ai is None:
+        return _any_left()
+    if ai == "linked":
+        return and_(_any_left(), ~manual)
+    seen = or_(p.ai_signal.is_not(None), p.ai_mark.is_not(None))
+    return and_(~linked, seen, ~manual) if ai == "declared" else or_(manual, and_(~linked, ~seen))
 
 
 def _of_outcome(outcome: str | None, begin: datetime, end: datetime) -> list[ColumnElement[bool]]:

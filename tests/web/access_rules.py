@@ -91,8 +91,10 @@ PAGES: dict[str, Page] = {
     "roi.teams": Page(),
     "pages.runs_page": Page(),
     "pages.run_page": Page(),
-    "pages.pulls_page": Page(),
+    "pull_list.pulls_page": Page(),
     "pull.pull_page": Page(status=404),  # there is no number 1 of acme/web at first
+    "repository.repository_page": Page(),
+    "repository.unlinked_page": Page(),
     "corrections.decide": Page(status=SAVED),
     "corrections.mark": Page(status=404),
     "start.first_page": Page(),

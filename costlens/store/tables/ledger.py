@@ -163,6 +163,14 @@ links = Table(
     Index(None, "organization_id", "run_id"),
     Index(None, "organization_id", "pull_request_id"),
     Index("ix_links_now", "organization_id", "repository_id", "valid_to"),
+    # Direct work: few links point to a commit outside any pull request.
+    Index(
+        "ix_links_direct",
+        "organization_id",
+        "repository_id",
+        sqlite_where=text("pull_request_id IS NULL AND valid_to IS NULL"),
+        postgresql_where=text("pull_request_id IS NULL AND valid_to IS NULL"),
+    ),
 )
 
 

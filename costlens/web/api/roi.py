@@ -67,9 +67,7 @@ def get_pull_request(owner: str, repo: str, number: int) -> Response:
 class Mark(msgspec.Struct, rename={"said": "as"}, forbid_unknown_fields=True):
     """What a person says of a pull request."""
 
-    said: Annotated[
-        Literal["ai", "manual"] | None, msgspec.Meta(description="null: what its signs say counts again")
-    ]
+    said: Annotated[Literal["ai", "manual"] | None, msgspec.Meta(description="null: what its signs say counts again")]
 
 
 def mark_pull_request(owner: str, repo: str, number: int) -> Response:
@@ -103,7 +101,7 @@ def _report(scope: str) -> Response:
 
 
 PAGE = 100  # pull requests read at a time for a file
-_COLUMNS = (
+PULL_COLUMNS = (
     "number",
     "repo",
     "title",
@@ -127,10 +125,15 @@ def get_pull_requests() -> Response:
         window=params.period(organization),
         filters=params.roi_filters(organization),
         outcome=params.text("outcome"),
+        ai=params.text("ai"),
+        sort=params.text("sort") or "ended",
+        ascending=params.choice("direction", ("asc", "desc")) == "asc",
     )
     cursor = params.text("cursor")
     if form := export_form():
-        return export_answer(form, f"{organization.slug}-pull-requests", _COLUMNS, _pages(read, cursor, export_limit()))
+        return export_answer(
+            form, f"{organization.slug}-pull-requests", PULL_COLUMNS, pages_of_pulls(read, cursor, export_limit())
+        )
     page = read(cursor=cursor, limit=params.number("limit", 100, 1, 100))
     return json_answer(
         {
@@ -143,7 +146,7 @@ def get_pull_requests() -> Response:
     )
 
 
-def _pages(
+def pages_of_pulls(
     read: Callable[..., reports.PullRequestPage], cursor: str | None, limit: int | None
 ) -> Iterator[list[dict[str, Any]]]:
     """The rows of all pages, each read when it is asked for; `limit` None: all."""

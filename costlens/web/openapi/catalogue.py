@@ -146,9 +146,13 @@ OPERATIONS: Mapping[str, Operation] = {
         SHIP, "ROI by team", roi.RoiByTeam, params=(*_SPAN, *_WHO, one_of("format", "As CSV", "json", "csv"))
     ),
     "roi.get_pull_requests": Operation(
-        SHIP, "Pull requests with counted runs, the latest first", roi.PullRequests, files=True,
+        SHIP, "Pull requests with counted runs, the latest first or as `sort` says", roi.PullRequests, files=True,
         params=(
             *_SPAN, *_WHO, one_of("outcome", "One outcome", "merged", "open", "abandoned", "reverted", "closed"),
+            one_of("ai", "By the sign of AI; declared and none_seen have no counted runs", "linked", "declared",
+                   "none_seen"),
+            one_of("sort", "By merge or creation, AI cost, runs or cycle time", "ended", "cost", "runs", "cycle"),
+            one_of("direction", "Least or greatest first", "asc", "desc"),
             whole("limit", "Rows of a page", 1, 100, 100), _CURSOR,
         ),
     ),

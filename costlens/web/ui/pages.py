@@ -28,15 +28,11 @@ from costlens.web.ui.filters import NONE, query_of, read
 from costlens.web.ui.frame import frame, signed_in
 from costlens.web.ui.lists import (
     EvidenceLine,
-    PullFilters,
-    PullRow,
-    PullsPage,
     RunDetail,
     RunFilters,
     RunRow,
     RunsPage,
     TokenLine,
-    render_pulls,
     render_run,
     render_runs,
 )
@@ -52,7 +48,6 @@ def blueprint() -> Blueprint:
     routes.before_request(signed_in)
     routes.get("/runs")(needs("see_reports")(runs_page))
     routes.get("/runs/<run_id>")(needs("see_reports")(run_page))
-    routes.get("/pulls")(needs("see_reports")(pulls_page))
     return routes
 
 
@@ -216,49 +211,3 @@ def run_page(slug: str, run_id: str) -> str:
 def _target(link: Any) -> str:
     name = link.repository.rpartition("/")[2]
     return f"{name} #{link.number}" if link.number else f"{name} {(link.commit_sha or '')[:7]}"
-
-
-def pulls_page(slug: str) -> Response:
-    """Pull requests behind a figure, latest end first."""
-    around = frame(slug)
-    organization, nav = around.organization, around.nav
-    chosen = read(PullFilters, request.args, organization.timezone, datetime.now(UTC))
-    asked, span = chosen.filters, chosen.window
-    bar = bar_of(nav, "pulls", chosen)
-    if other := instead(nav, "pulls", "Pull requests", chosen, bar):
-        return other
-    page = reports.pull_request_report(
-        context().store,
-        organization.id,
-        window=span,
-        filters=Filters(team_id=asked.team, provider=asked.provider, repository_id=asked.repository),
-        outcome=asked.outcome,
-        cursor=asked.cursor,
-        limit=PAGE,
-    )
-    rows = tuple(
-        PullRow(
-            number=row.number,
-            title=row.title,
-            repository=row.repository,
-            url=None,
-            author=row.author,
-            outcome=row.outcome,
-            created_at=row.created_at,
-            ended_at=row.merged_at or row.closed_at,
-            runs=row.runs,
-            runs_url=page_url(nav, "runs", {"pull": row.id}),
-            cost=row.cost,
-            cycle_hours=row.cycle_hours,
-        )
-        for row in page.rows
-    )
-    shown = PullsPage(
-        rows=rows,
-        total_pulls=page.total_pulls,
-        total_cost=page.total_cost,
-        any_known=around.shell.pulls_known,
-        bar=bar,
-        next_url=page_url(nav, "pulls", query_of(asked) | {"cursor": page.next_cursor}) if page.next_cursor else None,
-    )
-    return Response(render_pulls(shown, nav))
