@@ -16,6 +16,7 @@ from costlens.services.report_formats import pull_request_json, roi_csv, roi_jso
 from costlens.store import reports
 from costlens.store.engine import Store, Tx
 from costlens.store.reports import DayRow, OrganizationFacts, RowFacts
+from costlens.store.types import from_millis
 
 __all__ = ["PullRequestPage", "pull_request_json", "pull_request_report", "roi_csv", "roi_json", "roi_report"]
 
@@ -111,7 +112,7 @@ def pull_request_report(
         raise InvalidInput(f"sort must be one of {', '.join(reports.PULL_SORTS)}", field="sort")
     if not 1 <= limit <= PAGE_SIZE:
         raise InvalidInput(f"limit must be from 1 to {PAGE_SIZE}", field="limit")
-    after = None if cursor is None else _parse_cursor(cursor)
+    after = None if cursor is None else _parse_cursor(cursor, sort)
     filters = filters or Filters()
     with store.read() as tx:
         _organization(tx, organization_id, window)
@@ -252,8 +253,13 @@ def _day_spends(days: Iterable[DayRow], window: Window) -> tuple[DaySpend, ...]:
     return tuple(shown)
 
 
-def _parse_cursor(cursor: str) -> tuple[int, int]:
+def _parse_cursor(cursor: str, sort: str) -> tuple[int, int]:
     found = re.fullmatch(r"(-?[0-9]{1,19})_([0-9]{1,18})", cursor)
-    if found is None or abs(int(found[1])) > 2**62:
-        raise InvalidInput("cursor must be one that an earlier page gave", field="cursor")
+    try:
+        if found is None or abs(int(found[1])) > 2**62:
+            raise ValueError(cursor)
+        if sort == "ended":
+            from_millis(int(found[1]))
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput("cursor must be one that an earlier page gave", field="cursor") from error
     return int(found[1]), int(found[2])

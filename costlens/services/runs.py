@@ -31,6 +31,7 @@ class RunDetails:
     card: RateCard | None  # None: unpriced
     lines: tuple[PriceLine, ...]  # empty: unpriced
     links: Sequence[Any]
+    decisions: Sequence[Any]  # what people said of it
 
 
 def page_of_runs(
@@ -87,6 +88,7 @@ def run_details(store: Store, organization: Organization, run_id: int) -> RunDet
         if not rows:
             raise NotFound("No such run")
         links = link_store.list_links(tx, organization.id, limit=100, run_id=run_id)
+        decisions = link_store.told_decisions(tx, organization.id, run_id)
         overrides = price_overrides(tx, organization.id)
     run = rows[0]
     usage = usage_of(dict(run._mapping))
@@ -99,4 +101,4 @@ def run_details(store: Store, organization: Organization, run_id: int) -> RunDet
         input_tokens=usage.input,
         overrides=[Override(o.provider, o.model, o.effective_from, o.alias_of, o.picos) for o in overrides],
     )
-    return RunDetails(run, card, explain(usage, card) if card else (), links)
+    return RunDetails(run, card, explain(usage, card) if card else (), links, decisions)

@@ -129,6 +129,18 @@ def forget_decisions(tx: Tx, organization_id: int, run_id: int) -> list[int]:
     return sorted(taken)
 
 
+def told_decisions(tx: Tx, organization_id: int, run_id: int) -> Sequence[Row[Any]]:
+    """What people decided of a run, with the number of the pull request, who decided and when; oldest first."""
+    column, pull = t.link_decisions.c, t.pull_requests.c
+    return tx.execute(
+        select(column.confirmed, column.decided_by, column.decided_at, pull.number, t.repositories.c.name)
+        .join(t.pull_requests, pull.id == column.pull_request_id)
+        .join(t.repositories, t.repositories.c.id == pull.repository_id)
+        .where(column.organization_id == organization_id, column.run_id == run_id)
+        .order_by(column.decided_at, pull.number)
+    ).all()
+
+
 def decisions(tx: Tx, organization_id: int, run_ids: Sequence[int]) -> list[ManualDecision]:
     """What people decided of these runs."""
     column = t.link_decisions.c

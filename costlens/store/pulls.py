@@ -113,7 +113,7 @@ def reviews_of_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Seque
 
 
 def merged_costs(tx: Tx, organization_id: int, repository_id: int, since: datetime, until: datetime) -> list[int]:
-    """Whole-life counted cost of each pull request of a repository merged in [since, until] with counted runs, rising."""
+    """Whole-life counted cost of each pull request merged in [since, until] that has counted runs, rising."""
     r, p = t.rollup_links.c, t.pull_requests.c
     cost = _whole(func.sum(r.cost_nanos)).label("cost")
     rows = tx.execute(

@@ -1,4 +1,4 @@
-"""What the page of one repository shows besides its report: runs of its pull requests, direct work, prompts, reasons."""
+"""What the page of one repository shows besides its pull requests: sync, direct work, prompts, link buckets."""
 
 from __future__ import annotations
 

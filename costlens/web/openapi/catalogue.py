@@ -127,7 +127,8 @@ OPERATIONS: Mapping[str, Operation] = {
         LOOK, "One run: its price line by line, its links with their evidence", ledger.RunAnswer, also={404: ApiError}
     ),
     "runs.decide": Operation(
-        SHIP, "Confirm, reject, move or split a run's link, or undo that", ledger.RunDecided, runs.LinkDecision, also={404: ApiError},
+        SHIP, "Confirm, reject, move or split a run's link, or undo that", ledger.RunDecided,
+        runs.LinkDecision, also={404: ApiError},
         scope="read ingest", example={"action": "confirm", "prNumber": 12},
     ),
     "runs.list_links": Operation(

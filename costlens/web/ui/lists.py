@@ -102,6 +102,8 @@ class EvidenceLine:
     state: str  # counted, suggested, rejected
     sentence: str  # ends with rule and confidence
     confidence: int  # permille
+    number: int | None = None  # of the pull request. None: a commit
+    repository: str | None = None  # as number
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,9 @@ class RunDetail:
     evidence: tuple[EvidenceLine, ...]
     unlinked_reason: str | None  # None unless the state is unlinked
     raw: str  # the run as the API gives it, indented JSON
+    code: bool = True
+    being_linked: bool = False  # the linker has not seen it since it last changed
+    decisions: tuple[str, ...] = ()  # what people said of it, a sentence each
 
 
 @dataclass(frozen=True, slots=True)

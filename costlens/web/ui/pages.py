@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -22,6 +24,7 @@ from costlens.web.access import needs
 from costlens.web.api.cursors import read_run_cursor, run_cursor
 from costlens.web.api.runs import details_object
 from costlens.web.context import context
+from costlens.web.formats import clock
 from costlens.web.ui import start
 from costlens.web.ui.filter_bar import bar_of, instead
 from costlens.web.ui.filters import NONE, query_of, read
@@ -37,6 +40,7 @@ from costlens.web.ui.lists import (
     render_runs,
 )
 from costlens.web.ui.nav import page_url
+from costlens.web.ui.pulls import pull_page_url
 from costlens.web.ui.roi import RoiFilters, roi_blueprint
 
 PAGE = 100
@@ -176,7 +180,12 @@ def run_page(slug: str, run_id: str) -> str:
     }
     return render_run(
         RunDetail(
-            run=_run_row(run, _target(counted) if counted else None),
+            run=replace(
+                _run_row(run, _target(counted) if counted else None),
+                target_url=pull_page_url(nav, counted.repository, counted.number)
+                if counted and counted.number
+                else None,
+            ),
             lines=tuple(lines),
             price_facts=tuple(
                 (label, str(value))
@@ -193,15 +202,24 @@ def run_page(slug: str, run_id: str) -> str:
             facts=tuple((label, str(value)) for label, value in facts.items() if value),
             evidence=tuple(
                 EvidenceLine(
-                    _target(link),
-                    None,
+                    f"{_target(link)} {link.title}" if link.number else _target(link),
+                    pull_page_url(nav, link.repository, link.number) if link.number else None,
                     "rejected" if link.state == "unlinked" else link.state,
                     sentence(link.evidence),
                     link.confidence,
+                    link.number,
+                    link.repository if link.number else None,
                 )
                 for link in found.links
             ),
             unlinked_reason=run.unlinked_reason,
+            code=run.code,
+            being_linked=run.code and run.linked_at is None,
+            decisions=tuple(
+                f"{row.decided_by} {'confirmed' if row.confirmed else 'rejected'} {row.name} #{row.number} on "
+                f"{clock(row.decided_at.astimezone(ZoneInfo(organization.timezone)))}"
+                for row in found.decisions
+            ),
             raw=msgspec.json.format(msgspec.json.encode(details_object(found)), indent=2).decode(),
         ),
         nav,
