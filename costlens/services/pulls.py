@@ -132,7 +132,9 @@ def pull_details(
         prompts = None
         if pull.merged_at is not None and pull.diff_due is False:
             merged = pull.merged_at.astimezone(zone).date()
-            prompts = [PromptCost(*row) for row in pull_store.prompts_of_pull(tx, organization.id, pull_id, merged)]
+            prompts = [
+                PromptCost(*tuple(row)) for row in pull_store.prompts_of_pull(tx, organization.id, pull_id, merged)
+            ]
     counted = [(row, _sum(row)) for row in sums if row.state == "counted"]
     total = sum((each for _, each in counted), Sum())
     return PullDetails(

@@ -80,7 +80,10 @@ def prompts(
 ) -> Sequence[PromptSum]:
     """All runs of a repository in the window by promptId, dearest first; past the limit one row has the others."""
     with store.read() as tx:
-        rows = [PromptSum(*row) for row in store_pages.prompt_sums(tx, organization_id, repository_id, window, filters)]
+        rows = [
+            PromptSum(*tuple(row))
+            for row in store_pages.prompt_sums(tx, organization_id, repository_id, window, filters)
+        ]
     shown, rest = rows[:PROMPTS], rows[PROMPTS:]
     if not rest:
         return shown

@@ -129,7 +129,7 @@ def forget_decisions(tx: Tx, organization_id: int, run_id: int) -> list[int]:
     return sorted(taken)
 
 
-def told_decisions(tx: Tx, organization_id: int, run_id: int) -> Sequence[Row[Any]]:
+def told_decisions(tx: Tx, organization_id: int, run_id: int) -> Sequence[Any]:
     """What people decided of a run, with the number of the pull request, who decided and when; oldest first."""
     column, pull = t.link_decisions.c, t.pull_requests.c
     return tx.execute(

@@ -44,7 +44,7 @@ def login_of(person: Any, organization_id: int) -> Any:
 
 def links_of_pull(
     tx: Tx, organization_id: int, pull_request_id: int, states: Sequence[str], limit: int
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     """Links that hold now and are in one of these states, with their runs, those of the latest runs first."""
     run, link = t.runs.c, t.links.c
     return tx.execute(
@@ -95,7 +95,7 @@ def sums_of_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Sequence
     ).all()
 
 
-def reviews_of_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Sequence[Row[Any]]:
+def reviews_of_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Sequence[Any]:
     """Reviews with who gave them, oldest first."""
     review, person = t.pull_request_reviews.c, t.people.c
     return tx.execute(

@@ -270,7 +270,7 @@ def decide(run_id: str) -> Response:
     key = require_key("admin" if "admin" in require_key("read").scopes else "ingest")
     body = decode(json_body(), LinkDecision)
     store, number, by = context().store, _number(run_id), key.member_email or f"key {key.name}"
-    if body.action in ("not_code", "code"):
+    if body.action == "not_code" or body.action == "code":  # spelled out for the type checker
         corrections.set_code(
             store,
             key.organization,

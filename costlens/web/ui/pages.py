@@ -11,7 +11,6 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from costlens.domain.errors import NotFound
-from costlens.domain.linking import sentence
 from costlens.domain.periods import bounds
 from costlens.domain.roi import Filters, RoiReport, Window
 from costlens.domain.runs import read_id, show_id
@@ -40,7 +39,7 @@ from costlens.web.ui.lists import (
     render_runs,
 )
 from costlens.web.ui.nav import page_url
-from costlens.web.ui.pulls import pull_page_url
+from costlens.web.ui.pulls import pull_page_url, shown_sentence
 from costlens.web.ui.roi import RoiFilters, roi_blueprint
 
 PAGE = 100
@@ -205,7 +204,7 @@ def run_page(slug: str, run_id: str) -> str:
                     f"{_target(link)} {link.title}" if link.number else _target(link),
                     pull_page_url(nav, link.repository, link.number) if link.number else None,
                     "rejected" if link.state == "unlinked" else link.state,
-                    sentence(link.evidence),
+                    shown_sentence(link.evidence),
                     link.confidence,
                     link.number,
                     link.repository if link.number else None,
