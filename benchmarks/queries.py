@@ -6,7 +6,8 @@ For each size it makes a database, starts `costlens web` on it, asks each route 
 and worst milliseconds, of the first call too. 10⁷ runs take about 15 minutes and 9 GB to make.
 
 The data: one organization, 365 days up to yesterday, the same number of runs each day; 200 people in 12 teams, 40
-repositories, 30 prompts, 4 models of 2 providers, 3 tools, one run in twenty in production. 500 pull requests a
+repositories, 30 prompts, 4 models of 2 providers, 3 tools, one run in twenty in production; 97 % of a repository's runs
+are by people of one team. 500 pull requests a
 repository, spread over the year; three of four runs count for one of the ten that are under way in their repository.
 Runs, links and sums are written by the functions that ingest and linking use, without HTTP.
 """
@@ -47,6 +48,9 @@ ROUTES = (
     *((f"365 days by {name}", f"/analytics/overview?days=365&groupBy={name}") for name in DIMENSIONS),
     ("ROI by repository, 28 days", "/roi/repositories"),
     ("ROI by repository, 12 months", "/roi/repositories?period=12m"),
+    ("ROI by team, 28 days", "/roi/teams"),
+    ("ROI by team, 12 months", "/roi/teams?period=12m"),
+    ("ROI by team, provider, 12 months", "/roi/teams?period=12m&provider=openai"),
     ("pull requests by cost, 28 days", "/roi/pull-requests?sort=cost"),
     ("one pull request", "/roi/pull-requests/acme/repository-7/490"),
 )
@@ -114,10 +118,14 @@ def _chunk(
     runs, links = [], []
     at = place * PULLS // DAYS
     for n in range(number, number + size):
-        repository_id, pulls = rng.choice(repositories)
+        which = rng.randrange(REPOSITORIES)
+        repository_id, pulls = repositories[which]
         code = rng.random() > 0.05
         pull = pulls[min(at + rng.randrange(UNDER_WAY), PULLS - 1)] if code and rng.random() < 0.75 else None
-        run = _run(rng, organization.id, n, day, repository_id, code, pull is not None)
+        person = rng.randrange(PEOPLE)
+        if rng.random() < 0.97:  # of the repository's own team
+            person += (which - person) % TEAMS
+        run = _run(rng, organization.id, n, day, repository_id, person % PEOPLE, code, pull is not None)
         link = link_row(run, pull) if pull is not None else None
         runs.append(run)
         links += [link] if link else []
@@ -129,10 +137,16 @@ def _chunk(
 
 
 def _run(
-    rng: random.Random, organization_id: int, number: int, day: datetime, repository_id: int, code: bool, counted: bool
+    rng: random.Random,
+    organization_id: int,
+    number: int,
+    day: datetime,
+    repository_id: int,
+    person: int,
+    code: bool,
+    counted: bool,
 ) -> dict[str, Any]:
     provider, model = rng.choice(MODELS)
-    person = rng.randrange(PEOPLE)
     cost = rng.randrange(10**6, 10**9)
     at = day + timedelta(milliseconds=rng.randrange(86_400_000))
     state = "counted" if counted else "unlinked" if code else "not_code"

@@ -16,8 +16,6 @@ from costlens.domain.names import repository_name
 from costlens.domain.pulls import AiState, Rank, Review, Timeline, rank_window, timeline
 from costlens.store import pulls as pull_store
 from costlens.store.engine import Store, Tx
-from costlens.store.github import find_pull
-from costlens.store.identity import find_repositories
 from costlens.store.organizations import Organization
 from costlens.store.pulls import QUARTER_MILLIS
 from costlens.store.types import from_millis
@@ -91,9 +89,7 @@ class PullDetails:
 
 def find(tx: Tx, organization_id: int, repository: str, number: int) -> int:
     """The id of a pull request. Raises NotFound, InvalidInput."""
-    name = repository_name(repository)
-    found = find_repositories(tx, organization_id, [name]).get(name.lower())
-    pull_id = None if found is None else find_pull(tx, organization_id, found, number)
+    pull_id = pull_store.find_pull(tx, organization_id, repository_name(repository), number)
     if pull_id is None:
         raise NotFound("No such pull request")
     return pull_id

@@ -13,7 +13,6 @@ from costlens.store import pulls as pull_store
 from costlens.store import repository_pages as store_pages
 from costlens.store import runs as run_store
 from costlens.store.engine import Store
-from costlens.store.identity import find_repositories
 from costlens.store.organizations import Organization
 from costlens.store.runs import RunFilter
 
@@ -48,8 +47,7 @@ def repository(store: Store, organization_id: int, name: str, window: Window, fi
     """A repository by its name. Raises NotFound, also for another organization's, and InvalidInput."""
     wanted = repository_name(name)
     with store.read() as tx:
-        found = find_repositories(tx, organization_id, [wanted]).get(wanted.lower())
-        row = None if found is None else store_pages.get_repository(tx, organization_id, found)
+        row = store_pages.get_repository(tx, organization_id, wanted)
         if row is None:
             raise NotFound("No such repository")
         narrowed = Filters(team_id=filters.team_id, provider=filters.provider, repository_id=row.id)

@@ -14,6 +14,17 @@ from costlens.store.engine import Tx
 QUARTER_MILLIS = 900_000
 
 
+def find_pull(tx: Tx, organization_id: int, repository: str, number: int) -> int | None:
+    """Id of a pull request by `owner/name` and number. None: not known."""
+    alias, pull = t.repository_aliases.c, t.pull_requests.c
+    return tx.scalar(
+        select(pull.id)
+        .join(t.repository_aliases, alias.repository_id == pull.repository_id)
+        .where(alias.organization_id == organization_id, alias.name == repository.lower())
+        .where(pull.organization_id == organization_id, pull.number == number)
+    )
+
+
 def get_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Row[Any] | None:
     """A pull request with its repository, its author's login and whether its details are read. None: there is none."""
     pull, detail = t.pull_requests.c, t.pull_request_details.c
@@ -114,14 +125,11 @@ def reviews_of_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Seque
 
 def merged_costs(tx: Tx, organization_id: int, repository_id: int, since: datetime, until: datetime) -> list[int]:
     """Whole-life counted cost of each pull request merged in [since, until] that has counted runs, rising."""
-    r, p = t.rollup_links.c, t.pull_requests.c
+    r, p = t.rollup_pulls.c, t.pull_requests.c
     cost = _whole(func.sum(r.cost_nanos)).label("cost")
     rows = tx.execute(
         select(cost)
-        .join(
-            t.rollup_links,
-            and_(r.organization_id == p.organization_id, r.pull_request_id == p.id, r.state == "counted"),
-        )
+        .join(t.rollup_pulls, and_(r.organization_id == p.organization_id, r.pull_request_id == p.id))
         .where(p.organization_id == organization_id, p.repository_id == repository_id)
         .where(p.merged_at >= since, p.merged_at <= until)
         .group_by(p.id)

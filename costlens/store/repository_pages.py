@@ -25,13 +25,15 @@ def find_sync(tx: Tx, organization_id: int, repository_id: int) -> Row[Any] | No
     ).first()
 
 
-def get_repository(tx: Tx, organization_id: int, repository_id: int) -> Row[Any] | None:
-    """A repository with its team's name. None: there is none."""
-    repository, team = t.repositories.c, t.teams.c
+def get_repository(tx: Tx, organization_id: int, name: str) -> Row[Any] | None:
+    """A repository by `owner/name`, with its team's name. None: there is none."""
+    repository, team, alias = t.repositories.c, t.teams.c, t.repository_aliases.c
     return tx.execute(
         select(t.repositories, team.name.label("team"))
+        .join(t.repository_aliases, alias.repository_id == repository.id)
         .outerjoin(t.teams, and_(team.id == repository.team_id, team.organization_id == repository.organization_id))
-        .where(repository.organization_id == organization_id, repository.id == repository_id)
+        .where(alias.organization_id == organization_id, alias.name == name.lower())
+        .where(repository.organization_id == organization_id)
     ).first()
 
 

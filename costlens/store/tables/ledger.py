@@ -293,6 +293,19 @@ rollup_links = Table(
     Column("cost_nanos", BigInteger, nullable=False),
     # With a row number, unlike the others: SQLite would read a whole organization by the primary key instead of this.
     Index(None, "organization_id", "pull_request_id"),
+    # What counts for a pull request, by day, without a look at the rows themselves.
+    Index(
+        "ix_rollup_links_of_pull",
+        "organization_id",
+        "pull_request_id",
+        "day",
+        "team_id",
+        "repository_id",
+        "provider",
+        "cost_nanos",
+        sqlite_where=text("state = 'counted' AND pull_request_id <> 0"),
+        postgresql_where=text("state = 'counted' AND pull_request_id <> 0"),
+    ),
 )
 
 

@@ -15,7 +15,7 @@ from flask import render_template
 
 from costlens.domain.links import UnlinkedReason
 from costlens.services.reports import AI_STATES
-from costlens.store.reports import PULL_SORTS
+from costlens.store.pull_lists import PULL_SORTS
 from costlens.web.ui.filter_bar import Bar
 from costlens.web.ui.filters import Dates, a_text, an_id, one_of, rising
 from costlens.web.ui.nav import Nav

@@ -13,7 +13,7 @@ from costlens.domain.errors import InvalidInput
 from costlens.domain.roi import Filters, PullRequestRow
 from costlens.services import reports
 from costlens.services.reports import PullRequestPage
-from costlens.store.reports import PULL_SORTS
+from costlens.store.pull_lists import PULL_SORTS
 from costlens.web.access import needs
 from costlens.web.answers import json_answer
 from costlens.web.api.exports import TYPES, export_answer

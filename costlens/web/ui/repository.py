@@ -16,7 +16,7 @@ from costlens.domain.roi import Filters
 from costlens.domain.runs import show_id
 from costlens.services import reports, repositories
 from costlens.services.reports import AI_STATES
-from costlens.store.reports import PULL_SORTS
+from costlens.store.pull_lists import PULL_SORTS
 from costlens.store.runs import RunFilter
 from costlens.web.access import needs
 from costlens.web.context import context
