@@ -1,4 +1,4 @@
-"""The overview, drill-downs of a year and ROI by repository over HTTP, at 10⁵, 10⁶ or 10⁷ runs.
+"""The overview, drill-downs of a year, ROI by repository and pull requests over HTTP, at 10⁵, 10⁶ or 10⁷ runs.
 
     python -m benchmarks.queries [--runs 100000 1000000] [--engine sqlite postgresql] [--rounds 20]
 
@@ -6,7 +6,8 @@ For each size it makes a database, starts `costlens web` on it, asks each route 
 and worst milliseconds, of the first call too. 10⁷ runs take about 15 minutes and 9 GB to make.
 
 The data: one organization, 365 days up to yesterday, the same number of runs each day; 200 people in 12 teams, 40
-repositories, 30 prompts, 4 models of 2 providers, 3 tools, one run in twenty in production. 500 pull requests a
+repositories, 30 prompts, 4 models of 2 providers, 3 tools, one run in twenty in production; 97 % of a repository's runs
+are by people of one team. 500 pull requests a
 repository, spread over the year; three of four runs count for one of the ten that are under way in their repository.
 Runs, links and sums are written by the functions that ingest and linking use, without HTTP.
 """
@@ -28,6 +29,7 @@ from sqlalchemy import event, insert
 from benchmarks.export import link as link_row
 from benchmarks.ingest import MODELS
 from benchmarks.instances import ROOT, answer_of, instance, serving
+from costlens.services.organizations import sign_in_link
 from costlens.services.verify import check
 from costlens.store import tables as t
 from costlens.store.engine import Store, Tx
@@ -46,6 +48,21 @@ ROUTES = (
     *((f"365 days by {name}", f"/analytics/overview?days=365&groupBy={name}") for name in DIMENSIONS),
     ("ROI by repository, 28 days", "/roi/repositories"),
     ("ROI by repository, 12 months", "/roi/repositories?period=12m"),
+    ("ROI by team, 28 days", "/roi/teams"),
+    ("ROI by team, 12 months", "/roi/teams?period=12m"),
+    ("ROI by team, provider, 12 months", "/roi/teams?period=12m&provider=openai"),
+    ("pull requests by cost, 28 days", "/roi/pull-requests?sort=cost"),
+    ("one pull request", "/roi/pull-requests/acme/repository-7/490"),
+)
+PAGES = (
+    ("page: pull requests", "/app/acme/pulls"),
+    ("page: pull requests by cost", "/app/acme/pulls?sort=cost"),
+    ("page: one pull request", "/app/acme/pulls/acme/repository-7/490"),
+    ("page: one repository", "/app/acme/repositories/acme/repository-7"),
+    ("page: its direct work", "/app/acme/repositories/acme/repository-7?tab=commits"),
+    ("page: its prompts", "/app/acme/repositories/acme/repository-7?tab=prompts"),
+    ("page: what it has not linked", "/app/acme/repositories/acme/repository-7?tab=unlinked"),
+    ("page: not linked, by reason", "/app/acme/unlinked"),
 )
 
 
@@ -101,10 +118,14 @@ def _chunk(
     runs, links = [], []
     at = place * PULLS // DAYS
     for n in range(number, number + size):
-        repository_id, pulls = rng.choice(repositories)
+        which = rng.randrange(REPOSITORIES)
+        repository_id, pulls = repositories[which]
         code = rng.random() > 0.05
         pull = pulls[min(at + rng.randrange(UNDER_WAY), PULLS - 1)] if code and rng.random() < 0.75 else None
-        run = _run(rng, organization.id, n, day, repository_id, code, pull is not None)
+        person = rng.randrange(PEOPLE)
+        if rng.random() < 0.97:  # of the repository's own team
+            person += (which - person) % TEAMS
+        run = _run(rng, organization.id, n, day, repository_id, person % PEOPLE, code, pull is not None)
         link = link_row(run, pull) if pull is not None else None
         runs.append(run)
         links += [link] if link else []
@@ -116,10 +137,16 @@ def _chunk(
 
 
 def _run(
-    rng: random.Random, organization_id: int, number: int, day: datetime, repository_id: int, code: bool, counted: bool
+    rng: random.Random,
+    organization_id: int,
+    number: int,
+    day: datetime,
+    repository_id: int,
+    person: int,
+    code: bool,
+    counted: bool,
 ) -> dict[str, Any]:
     provider, model = rng.choice(MODELS)
-    person = rng.randrange(PEOPLE)
     cost = rng.randrange(10**6, 10**9)
     at = day + timedelta(milliseconds=rng.randrange(86_400_000))
     state = "counted" if counted else "unlinked" if code else "not_code"
@@ -162,12 +189,21 @@ def _run(
     }
 
 
-def times(port: int, key: str, path: str, rounds: int) -> Iterator[float]:
+def cookie(port: int, token: str) -> str:
+    """The session of who follows a link to sign in."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", f"/sign-in/{token}")
+    given = connection.getresponse().headers["Set-Cookie"]
+    connection.close()
+    return str(given.partition(";")[0])
+
+
+def times(port: int, headers: dict[str, str], path: str, rounds: int) -> Iterator[float]:
     """Milliseconds of each call over one connection, read to the end."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for _ in range(rounds):
         started = time.perf_counter()
-        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         body = answer.read()
         yield 1000 * (time.perf_counter() - started)
@@ -193,10 +229,15 @@ def measure(engine: str, count: int, rounds: int) -> None:
         print(f"\n{engine}, {count:,} runs made in {took:,.0f} s", flush=True)
         if count <= 1_000_000 and check(store, organization.id).differing:
             raise SystemExit("the sums are not those of the runs")
+        token = sign_in_link(store, "alice@example.com")
         store.close()
         with serving(one, 1) as (port, _):
-            for name, path in ROUTES:
-                found = list(times(port, key, path, rounds))
+            caller, reader = {"Authorization": f"Bearer {key}"}, {"Cookie": cookie(port, token)}
+            for name, path, headers in (
+                *((*route, caller) for route in ROUTES),
+                *((*route, reader) for route in PAGES),
+            ):
+                found = list(times(port, headers, path, rounds))
                 print(f"  {name:30} median {statistics.median(found):7.1f} ms   worst {max(found):7.1f} ms", flush=True)
 
 

@@ -25,15 +25,16 @@ Acme is in New York (UTC-5 in November). The week is 16 to 22 November 2026, the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import event, insert
+from sqlalchemy import Table, event, insert
 
 from costlens.domain.roi import Window
 from costlens.store.engine import Store, Tx
+from costlens.store.rollups import Groups, contributors, dimensions, pulls, spend
 from costlens.store.tables import (
     MEASURES,
     organizations,
@@ -42,9 +43,13 @@ from costlens.store.tables import (
     repositories,
     rollup_15m,
     rollup_day,
+    rollup_dimension,
     rollup_links,
+    rollup_pulls,
+    rollup_spend,
     teams,
 )
+from costlens.store.upsert import add_to
 from tests.databases import open_store
 
 ACME, CHARLIES = 1, 2
@@ -216,15 +221,22 @@ def insert_acme(tx: Tx) -> None:
         (31, "charlie/secret", 29, CHARLIES),
     ):
         tx.execute(
-            insert(repositories).values(id=id, organization_id=owner, name=name, team_id=team, created_at=november(1))
+            insert(repositories).values(
+                id=id,
+                organization_id=owner,
+                name=name,
+                team_id=team,
+                facts_version=int(owner == CHARLIES),  # the linker is to look again: pull requests there may be gone
+                created_at=november(1),
+            )
         )
     for id, bot in ((ALICE, False), (BOB, False), (BOT, True)):
         tx.execute(insert(people).values(id=id, organization_id=ACME, bot=bot, created_at=november(1)))
     stranger = pull(201, 31, 1, "merged", organization=CHARLIES, merged_at=november(18))
     tx.execute(insert(pull_requests), [*PULLS, stranger])
-    tx.execute(insert(rollup_links), [*LEDGER, *STRANGERS])
-    tx.execute(
-        insert(rollup_day),
+    insert_ledger(tx, [*LEDGER, *STRANGERS])
+    insert_days(
+        tx,
         [
             day_rollup(16, person_id=ALICE, runs=4, priced_runs=4, exact_runs=3),
             day_rollup(17, person_id=ALICE, runs=2, priced_runs=2, exact_runs=2, environment="ci"),
@@ -236,6 +248,43 @@ def insert_acme(tx: Tx) -> None:
         ],
     )
     tx.execute(insert(rollup_15m), [quarter_rollup(november(22, 20, 15)), quarter_rollup(november(23), CHARLIES)])
+
+
+def insert_ledger(tx: Tx, rows: list[dict[str, Any]]) -> None:
+    """Stores rows of the ledger with the narrow sums that are made of them."""
+    tx.execute(insert(rollup_links), rows)
+    _derive(tx, rollup_links, rows, lambda groups: [(rollup_spend, spend({}, groups)), (rollup_pulls, pulls(groups))])
+
+
+def insert_days(tx: Tx, rows: list[dict[str, Any]]) -> None:
+    """Stores rows of the drill-down rollup with the narrow sums that are made of them."""
+    tx.execute(insert(rollup_day), rows)
+    _derive(
+        tx,
+        rollup_day,
+        rows,
+        lambda groups: [
+            (rollup_spend, spend(groups, {})),
+            (rollup_dimension, dimensions(groups) | contributors(groups)),
+        ],
+    )
+
+
+def _derive(
+    tx: Tx, table: Table, rows: list[dict[str, Any]], made: Callable[[Groups], list[tuple[Table, Groups]]]
+) -> None:
+    keys = [column.name for column in table.primary_key.columns][1:]
+    measures = [name for name in table.c.keys() if name not in (*keys, "organization_id")]  # noqa: SIM118
+    for organization in {row["organization_id"] for row in rows}:
+        groups = {
+            tuple(row[name] for name in keys): [row[name] for name in measures]
+            for row in rows
+            if row["organization_id"] == organization
+        }
+        for target, sums in made(groups):
+            names = tuple(target.c.keys())
+            given = tuple(name for name in names if not target.c[name].primary_key)
+            add_to(tx, target, names, [(organization, *key, *values) for key, values in sums.items()], given)
 
 
 @contextmanager

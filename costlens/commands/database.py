@@ -117,6 +117,6 @@ def _print_check(slug: str, found: verify.Checked) -> None:
     click.echo(f"{slug}: {found.differing} rows differ ({found.days} days), {found.repaired} repaired")
     for one in found.findings[:SHOWN]:
         off = f"{one.runs:+,} runs, {one.cost_nanos / 1_000_000_000:+,.9f} dollars in sum"
-        click.echo(f"  {one.day}  {one.rollup:16}  {one.rows} rows, {off}")
+        click.echo(f"  {one.day or 'all days'!s:10}  {one.rollup:16}  {one.rows} rows, {off}")
     if len(found.findings) > SHOWN:
         click.echo(f"  and {len(found.findings) - SHOWN} more")

@@ -20,6 +20,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "see_reports": _EVERYBODY,  # figures, runs, pull requests
         "see_own_usage": _EVERYBODY,
         "see_people": _EVERYBODY,  # members with their roles and teams
+        "correct_links": _EVERYBODY,  # of runs, what is code, AI or manual: all of it is told of and can be undone
         "leave": _EVERYBODY,
         "manage_own_account": _EVERYBODY,  # sessions, password, name
         "use_keys": _EVERYBODY,  # personal keys of one's own

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-
-from costlens.domain.links import Outcome
+from typing import NamedTuple
 
 FEW_PULL_REQUESTS = 20  # below it a median or p90 says more of single pull requests than of the work
 REVERT_DAYS = 30  # a later revert is rework of its own, not a failed merge
 NANOS_PER_CENT = 10_000_000
+MILLIS_PER_HOUR = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +136,19 @@ class Filters:
     provider: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PullCost:
-    """The counted cost of one pull request in one row of a report, over its whole life."""
+class PullCost(NamedTuple):
+    """The counted cost of one closed pull request in one row of a report, over its whole life.
+
+    Times are in milliseconds: a report of a year makes 20,000 of these.
+    """
 
     row: int  # repository or team id, 0: none
     pull_request_id: int
     cost: int
-    outcome: str
-    merged_at: datetime | None  # None: not merged
-    closed_at: datetime | None  # None: open
-    reverted_at: datetime | None  # None: not reverted, or unknown when
-    first_commit_at: datetime | None  # None: commits unknown
+    merged: bool  # else closed unmerged
+    ended_at: int  # when merged or closed, since 1970 UTC
+    reverted: bool  # merged, and reverted within 30 days or at an unknown time
+    cycle: int | None  # from first commit to merge. None: not merged, commits unknown, or committed later
     closed_known: bool = True  # False: its repository's closed pull requests are not known
 
 
@@ -253,34 +254,13 @@ def required_hours_per_week(hours: float | None, contributors: int, days: int) -
     return None if hours is None or not contributors else hours / contributors / (days / 7)
 
 
-def was_reverted(pull: PullCost) -> bool:
-    """Whether a merged pull request was reverted within 30 days, or at a time unknown."""
-    if pull.outcome != Outcome.REVERTED or pull.merged_at is None:
-        return False
-    return pull.reverted_at is None or pull.reverted_at - pull.merged_at <= timedelta(days=REVERT_DAYS)
-
-
-def whole_pulls(pulls: Iterable[PullCost]) -> list[PullCost]:
-    """Each pull request once, as row 0, with its cost in all rows."""
-    whole: dict[int, list[PullCost]] = {}
+def whole_pulls(pulls: Sequence[PullCost]) -> list[PullCost]:
+    """Each pull request once, with its cost in all rows; of one in several rows, `row` is the first's."""
+    whole: dict[int, PullCost] = {}
     for pull in pulls:
-        whole.setdefault(pull.pull_request_id, []).append(pull)
-    return [_joined(parts) for parts in whole.values()]
-
-
-def _joined(parts: list[PullCost]) -> PullCost:
-    first = parts[0]
-    return PullCost(
-        row=0,
-        pull_request_id=first.pull_request_id,
-        cost=sum(part.cost for part in parts),
-        outcome=first.outcome,
-        merged_at=first.merged_at,
-        closed_at=first.closed_at,
-        reverted_at=first.reverted_at,
-        first_commit_at=first.first_commit_at,
-        closed_known=first.closed_known,
-    )
+        known = whole.get(pull.pull_request_id)
+        whole[pull.pull_request_id] = pull if known is None else known._replace(cost=known.cost + pull.cost)
+    return list(whole.values())
 
 
 def shared_pulls(pulls: Iterable[PullCost]) -> frozenset[int]:
@@ -294,7 +274,8 @@ def shared_pulls(pulls: Iterable[PullCost]) -> frozenset[int]:
 
 def cohort(pulls: Iterable[PullCost], begin: datetime, end: datetime) -> list[PullCost]:
     """The pull requests merged, or closed unmerged, in [begin, end)."""
-    return [pull for pull in pulls if (at := pull.merged_at or pull.closed_at) is not None and begin <= at < end]
+    since, until = (round(at.timestamp() * 1000) for at in (begin, end))
+    return [pull for pull in pulls if since <= pull.ended_at < until]
 
 
 def figures(
@@ -302,25 +283,25 @@ def figures(
 ) -> Figures:
     """The figures of one row from its spend and its cohort, in which each pull request stands once."""
     closed = list(pulls)
-    merged = [pull for pull in closed if pull.merged_at is not None]
+    merged = [pull for pull in closed if pull.merged]
     abandoned = len(closed) - len(merged)
     linked_cost = sum(pull.cost for pull in merged)
     costs = sorted(pull.cost for pull in merged)
     enough = len(merged) >= FEW_PULL_REQUESTS
-    cycles = [cycle_hours(pull.first_commit_at, pull.merged_at) for pull in merged]
+    cycle = percentile(sorted(pull.cycle for pull in merged if pull.cycle is not None), 500)
     return Figures(
         spend=spend,
         merged=len(merged),
         abandoned=abandoned,
-        reverted=sum(was_reverted(pull) for pull in merged),
-        shared=sum(pull.pull_request_id in shared for pull in merged),
+        reverted=sum(pull.reverted for pull in merged),
+        shared=sum(pull.pull_request_id in shared for pull in merged) if shared else 0,
         linked_cost=linked_cost,
         direct_per_merged=per_unit(linked_cost, len(merged)),
         median=_nanos(percentile(costs, 500)) if enough else None,
         p90=_nanos(percentile(costs, 900)) if enough else None,
         full_per_merged=per_unit(spend.code, len(merged)),
         merge_yield=len(merged) / len(closed) if closed and all(pull.closed_known for pull in closed) else None,
-        cycle_hours=percentile(sorted(hours for hours in cycles if hours is not None), 500),
+        cycle_hours=None if cycle is None else cycle / MILLIS_PER_HOUR,
         break_even_minutes=break_even_minutes(spend.code, len(merged), hourly_cost_cents),
         required_hours=required_hours(spend.code, hourly_cost_cents),
     )

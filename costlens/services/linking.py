@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from costlens.domain.errors import NotFound
+from costlens.domain.errors import InvalidInput, NotFound
 from costlens.domain.link_marks import Mark, MarkKind
 from costlens.domain.linking import RULESET_V1
 from costlens.domain.links import ManualDecision, Ruleset
@@ -14,7 +14,7 @@ from costlens.services.link_group import Linker, link_group
 from costlens.store import link_marks, link_work
 from costlens.store import links as link_store
 from costlens.store.engine import Store, Tx
-from costlens.store.homeless import decided_here, names_here
+from costlens.store.homeless import decided_here, homes, names_here
 from costlens.store.link_work import Place
 from costlens.store.organizations import add_audit
 from costlens.store.runs import get_runs
@@ -155,31 +155,43 @@ def decide_links(
     organization_id: int,
     run_id: int,
     *,
-    repository_id: int,
     decisions: Mapping[int, bool],
     by: str,
+    repository_id: int | None = None,
+    anew: bool = False,
     now: datetime | None = None,
 ) -> None:
     """Keeps a person's word on a run, all of it or nothing, and links the run's session anew.
 
-    `decisions` says of each pull request id whether it is confirmed. It survives every relinking. Raises NotFound.
+    `decisions` says of each pull request id whether it is confirmed. It survives every relinking. `anew`: what was
+    said of the run before is forgotten first, so that no decisions are an undo. `repository_id` None: where the run
+    belongs once it is decided. Raises NotFound, or InvalidInput when there is nothing to undo.
     """
     at = now or datetime.now(UTC)
     with store.write() as tx:
-        if run_id not in get_runs(tx, organization_id, [run_id]):
+        run = get_runs(tx, organization_id, [run_id]).get(run_id)
+        if run is None:
             raise NotFound("No such run")
+        forgotten = link_store.forget_decisions(tx, organization_id, run_id) if anew else []
+        if not decisions and not forgotten:
+            raise InvalidInput("Nobody has decided anything about this run", field="action")
         for pull_request_id, confirmed in decisions.items():
             link_store.decide(tx, organization_id, ManualDecision(run_id, pull_request_id, confirmed, by), at)
+        told = [("link.undone", pull) for pull in forgotten if pull not in decisions]
+        told += [("link.confirmed" if confirmed else "link.rejected", pull) for pull, confirmed in decisions.items()]
+        for action, pull_request_id in told:
             add_audit(
                 tx,
                 organization_id,
                 at=at,
                 actor=by,
-                action="link.confirmed" if confirmed else "link.rejected",
+                action=action,
                 subject=f"run {run_id}",
                 details={"pullRequestId": pull_request_id},
             )
         link_store.mark_unseen(tx, organization_id, run_id)
+        if repository_id is None:
+            repository_id = run["repository_id"] or homes(tx, organization_id, [run]).get(run_id, 0)
     link_group(Linker(store, organization_id, repository_id, RULESET_V1, at), [run_id])
 
 

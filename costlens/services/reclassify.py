@@ -62,6 +62,32 @@ def reclassify(
     return Reclassified(changed, frozenset(repositories) if code else frozenset())
 
 
+def reclassify_run(
+    store: Store, organization_id: int, run_id: int, *, code: bool, by: str, now: datetime | None = None
+) -> Reclassified:
+    """Marks one run; one that is marked so already stays as it is. Raises NotFound."""
+    at = now or datetime.now(UTC)
+
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        if run_id not in get_runs(tx, organization_id, [run_id]):
+            raise NotFound("No such run")
+        changed = _mark(tx, organization_id, [run_id], code, at)
+        if changed:
+            add_audit(
+                tx,
+                organization_id,
+                at=at,
+                actor=by,
+                action="runs.reclassified",
+                subject=f"run {run_id}",
+                details={"code": code, "runs": 1},
+            )
+        return changed
+
+    changed = store.transact(work)
+    return Reclassified(len(changed), frozenset(run["repository_id"] or 0 for run in changed))
+
+
 def _mark(tx: Tx, organization_id: int, ids: Sequence[int], code: bool, at: datetime) -> list[dict[str, Any]]:
     organization = get_organization(tx, organization_id)
     if organization is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from costlens.domain import roi
 from costlens.domain.errors import InvalidInput, NotFound
@@ -13,15 +13,16 @@ from costlens.domain.links import Outcome
 from costlens.domain.periods import bounds, day_start, previous_window
 from costlens.domain.roi import DaySpend, Figures, Filters, PullCost, PullRequestRow, RoiReport, RoiRow, Spend, Window
 from costlens.services.report_formats import pull_request_json, roi_csv, roi_json
-from costlens.store import reports
+from costlens.store import pull_lists, reports, roi_spend
 from costlens.store.engine import Store, Tx
-from costlens.store.reports import DayRow, OrganizationFacts, RowFacts
-from costlens.store.types import from_millis, to_millis
+from costlens.store.reports import OrganizationFacts, RowFacts
+from costlens.store.types import from_millis
 
 __all__ = ["PullRequestPage", "pull_request_json", "pull_request_report", "roi_csv", "roi_json", "roi_report"]
 
 SCOPES = ("repository", "team")
 PAGE_SIZE = 100
+AI_STATES = ("linked", "declared", "none_seen")
 _LISTED_OUTCOMES = (Outcome.MERGED, Outcome.OPEN, Outcome.ABANDONED, Outcome.REVERTED, "closed")
 
 
@@ -33,6 +34,7 @@ class PullRequestPage:
     rows: tuple[PullRequestRow, ...]
     next_cursor: str | None  # None: the last page
     total_pulls: int  # on all pages
+    total_runs: int
     total_cost: int  # nano-dollars, on all pages
 
 
@@ -54,17 +56,21 @@ def roi_report(
         organization = _organization(tx, organization_id, window)
         teams = reports.team_facts(tx, organization_id)
         facts = teams if scope == "team" else reports.repository_facts(tx, organization_id)
-        days = reports.spend_by_day(tx, organization_id, scope, comparison.start, window.end, filters)
+        lost = roi_spend.unmerged(tx, organization_id, scope, window, comparison, filters)
+        now = roi_spend.spend_by_row(tx, organization_id, scope, window, filters, lost.now)
+        before = roi_spend.spend_by_row(tx, organization_id, scope, comparison, filters, lost.before)
+        days = roi_spend.spend_by_day(tx, organization_id, scope, comparison.start, window.end, filters, lost.by_day)
+        trends = roi_spend.code_by_day(tx, organization_id, scope, window, filters)
         pulls = reports.pull_costs(tx, organization_id, scope, earlier, end, filters)
-        reasons = reports.unlinked_reasons(tx, organization_id, window, filters)
-        quality = reports.quality(tx, organization_id, window, filters)
+        reasons = roi_spend.unlinked_reasons(tx, organization_id, scope, window, filters)
+        quality = reports.quality(tx, organization_id, scope, window, filters)
         assisted = None
         if filters.team_id is None and filters.provider is None:
             assisted = reports.assisted_share(tx, organization_id, begin, end, filters.repository_id)
 
     hourly = _hourly_cost(teams.get(filters.team_id or 0), organization)
-    current = _Part(window, _spend_by_row(days, window), roi.cohort(pulls, begin, end))
-    previous = _Part(comparison, _spend_by_row(days, comparison), roi.cohort(pulls, earlier, begin))
+    current = _Part(window, now, roi.cohort(pulls, begin, end))
+    previous = _Part(comparison, before, roi.cohort(pulls, earlier, begin))
     return RoiReport(
         window=window,
         comparison=comparison,
@@ -74,7 +80,7 @@ def roi_report(
         contributors=quality.contributors,
         total=_total(current, hourly),
         previous=_total(previous, hourly),
-        rows=_rows(scope, facts, organization, hourly, current, previous, days),
+        rows=_rows(scope, facts, organization, hourly, current, previous, trends),
         unlinked_reasons=reasons,
         days=_day_spends(days, window),
         data_through=organization.data_through,
@@ -91,33 +97,45 @@ def pull_request_report(
     window: Window,
     filters: Filters | None = None,
     outcome: str | None = None,
+    ai: str | None = None,
+    sort: str = "ended",
+    ascending: bool = False,
     cursor: str | None = None,
     limit: int = PAGE_SIZE,
 ) -> PullRequestPage:
-    """The pull requests with counted links of a window, newest first, a page at a time.
+    """The pull requests with counted links of a window, newest first or as `sort` says, a page at a time.
 
-    `outcome` picks the rows behind one figure (merged, open, abandoned, reverted; None: all). Raises InvalidInput on
-    `outcome`, `cursor` or `limit`, and as `roi_report` does.
+    `outcome` picks the rows behind one figure (merged, open, abandoned, reverted; None: all), `ai` those of one state
+    of AI (linked, declared, none_seen; None: linked ones, whatever a person said). Raises InvalidInput on `outcome`,
+    `ai`, `sort`, `cursor` or `limit`, and as `roi_report` does.
     """
-    if outcome is not None and outcome not in _LISTED_OUTCOMES:
-        raise InvalidInput(f"outcome must be one of {', '.join(_LISTED_OUTCOMES)}", field="outcome")
+    for name, value, allowed in (("outcome", outcome, _LISTED_OUTCOMES), ("ai", ai, AI_STATES)):
+        if value is not None and value not in allowed:
+            raise InvalidInput(f"{name} must be one of {', '.join(allowed)}", field=name)
+    if sort not in pull_lists.PULL_SORTS:
+        raise InvalidInput(f"sort must be one of {', '.join(pull_lists.PULL_SORTS)}", field="sort")
     if not 1 <= limit <= PAGE_SIZE:
         raise InvalidInput(f"limit must be from 1 to {PAGE_SIZE}", field="limit")
-    after = None if cursor is None else _parse_cursor(cursor)
+    after = None if cursor is None else _parse_cursor(cursor, sort)
+    filters = filters or Filters()
     with store.read() as tx:
         _organization(tx, organization_id, window)
-        totals = reports.pull_request_totals(tx, organization_id, window, filters or Filters(), outcome=outcome)
-        rows = reports.pull_request_rows(
+        totals = pull_lists.pull_request_totals(tx, organization_id, window, filters, outcome=outcome, ai=ai)
+        rows = pull_lists.pull_request_rows(
             tx,
             organization_id,
             window,
-            filters or Filters(),
+            filters,
             outcome=outcome,
+            ai=ai,
+            sort=sort,
+            ascending=ascending,
             after=after,
             limit=limit + 1,  # one more tells whether there is a next page
         )
-    shown = rows[:limit]
-    return PullRequestPage(window, tuple(shown), _cursor(shown[-1]) if len(rows) > limit else None, *totals)
+    shown = [row for _, row in rows[:limit]]
+    more = f"{rows[limit - 1][0]}_{shown[-1].id}" if len(rows) > limit else None
+    return PullRequestPage(window, tuple(shown), more, *totals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +161,6 @@ def _hourly_cost(team: RowFacts | None, organization: OrganizationFacts) -> int 
     return organization.hourly_cost_cents if own is None else own
 
 
-def _spend_by_row(days: Iterable[DayRow], window: Window) -> dict[int, Spend]:
-    sums: dict[int, Spend] = {}
-    for cell in days:
-        if window.start <= cell.day <= window.end:
-            known = sums.get(cell.row)
-            sums[cell.row] = cell.spend if known is None else known + cell.spend
-    return sums
-
-
 def _total(part: _Part, hourly: int | None) -> Figures:
     return roi.figures(
         sum(part.spend.values(), Spend()),
@@ -175,12 +184,11 @@ def _rows(
     hourly: int | None,
     current: _Part,
     previous: _Part,
-    days: Iterable[DayRow],
+    trends: Mapping[int, tuple[int, ...]],
 ) -> tuple[RoiRow, ...]:
     """Every row with spend or closed pull requests in either window: the differences add up too."""
     pulls, pulls_before = _by_row(current.pulls), _by_row(previous.pulls)
     shared, shared_before = roi.shared_pulls(current.pulls), roi.shared_pulls(previous.pulls)
-    trends = _trends(days, current.window)
     flat = (0,) * current.window.days
     rows = []
     for key in current.spend.keys() | previous.spend.keys() | pulls.keys() | pulls_before.keys():
@@ -208,20 +216,7 @@ def _nameless(scope: str, key: int) -> str:
     return f"Deleted {scope}" if key else f"No {scope}"
 
 
-def _trends(days: Iterable[DayRow], window: Window) -> dict[int, tuple[int, ...]]:
-    series: dict[int, list[int]] = {}
-    for cell in days:
-        if window.start <= cell.day <= window.end:
-            values = series.setdefault(cell.row, [0] * window.days)
-            values[(cell.day - window.start).days] += cell.spend.code
-    return {key: tuple(values) for key, values in series.items()}
-
-
-def _day_spends(days: Iterable[DayRow], window: Window) -> tuple[DaySpend, ...]:
-    sums: dict[date, Spend] = {}
-    for cell in days:
-        known = sums.get(cell.day)
-        sums[cell.day] = cell.spend if known is None else known + cell.spend
+def _day_spends(sums: Mapping[date, Spend], window: Window) -> tuple[DaySpend, ...]:
     shown = []
     for offset in range(window.days):
         day = window.start + timedelta(days=offset)
@@ -239,15 +234,13 @@ def _day_spends(days: Iterable[DayRow], window: Window) -> tuple[DaySpend, ...]:
     return tuple(shown)
 
 
-def _cursor(row: PullRequestRow) -> str:
-    return f"{to_millis(row.merged_at or row.created_at)}_{row.id}"
-
-
-def _parse_cursor(cursor: str) -> tuple[datetime, int]:
-    found = re.fullmatch(r"(-?[0-9]{1,15})_([0-9]{1,18})", cursor)
+def _parse_cursor(cursor: str, sort: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(-?[0-9]{1,19})_([0-9]{1,18})", cursor)
     try:
-        if found is None:
+        if found is None or abs(int(found[1])) > 2**62:
             raise ValueError(cursor)
-        return from_millis(int(found[1])), int(found[2])
+        if sort == "ended":
+            from_millis(int(found[1]))
     except (ValueError, OverflowError) as error:
         raise InvalidInput("cursor must be one that an earlier page gave", field="cursor") from error
+    return int(found[1]), int(found[2])

@@ -7,20 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from costlens.domain.errors import InvalidInput, NotFound
-from costlens.domain.names import repository_name
+from costlens.domain.errors import NotFound
 from costlens.domain.periods import bounds
 from costlens.domain.pricing import Override, PriceLine, RateCard, explain, find_card
-from costlens.services.linking import decide_links
 from costlens.store import links as link_store
 from costlens.store import runs as run_store
 from costlens.store.engine import Store
-from costlens.store.github import find_pull
-from costlens.store.identity import find_repositories
 from costlens.store.organizations import Organization, price_overrides
 from costlens.store.runs import RunFilter, RunTotals, usage_of
 
-__all__ = ["Page", "RunDetails", "bounds", "decide", "page_of_links", "page_of_runs", "run_details", "totals"]
+__all__ = ["Page", "RunDetails", "bounds", "page_of_links", "page_of_runs", "run_details", "totals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +31,7 @@ class RunDetails:
     card: RateCard | None  # None: unpriced
     lines: tuple[PriceLine, ...]  # empty: unpriced
     links: Sequence[Any]
+    decisions: Sequence[Any]  # what people said of it
 
 
 def page_of_runs(
@@ -91,6 +88,7 @@ def run_details(store: Store, organization: Organization, run_id: int) -> RunDet
         if not rows:
             raise NotFound("No such run")
         links = link_store.list_links(tx, organization.id, limit=100, run_id=run_id)
+        decisions = link_store.told_decisions(tx, organization.id, run_id)
         overrides = price_overrides(tx, organization.id)
     run = rows[0]
     usage = usage_of(dict(run._mapping))
@@ -103,44 +101,4 @@ def run_details(store: Store, organization: Organization, run_id: int) -> RunDet
         input_tokens=usage.input,
         overrides=[Override(o.provider, o.model, o.effective_from, o.alias_of, o.picos) for o in overrides],
     )
-    return RunDetails(run, card, explain(usage, card) if card else (), links)
-
-
-def decide(
-    store: Store,
-    organization: Organization,
-    run_id: int,
-    *,
-    action: str,
-    repository: str | None,
-    number: int,
-    from_number: int | None,
-    by: str,
-) -> RunDetails:
-    """Confirms, rejects or moves (rejects one, confirms another) a run's link to a pull request.
-
-    The repository is the run's own; a run that names none needs it given. Raises NotFound, InvalidInput.
-    """
-    run = run_details(store, organization, run_id).run
-    name = repository_name(repository) if repository else run.repository
-    if name is None:
-        raise InvalidInput("The run names no repository: give `repo`", field="repo")
-    if run.repository and name.lower() != run.repository.lower():
-        raise InvalidInput(f"The run belongs to {run.repository}", field="repo")
-    if not run.code:
-        raise InvalidInput("The run is production traffic, which is not linked", field="action")
-    if action == "move" and from_number is None:
-        raise InvalidInput("A move needs fromPrNumber", field="fromPrNumber")
-    if action == "move" and from_number == number:
-        raise InvalidInput("fromPrNumber must be another pull request than prNumber", field="fromPrNumber")
-    with store.read() as tx:
-        repository_id = find_repositories(tx, organization.id, [name]).get(name.lower(), 0)
-        numbers = [number] if from_number is None or action != "move" else [number, from_number]
-        wanted = {n: find_pull(tx, organization.id, repository_id, n) for n in numbers}
-    decisions: dict[int, bool] = {}
-    for asked, found in wanted.items():
-        if found is None:
-            raise NotFound(f"{name} has no pull request {asked}", field="prNumber")
-        decisions[found] = asked == number and action != "reject"
-    decide_links(store, organization.id, run_id, repository_id=repository_id, decisions=decisions, by=by)
-    return run_details(store, organization, run_id)
+    return RunDetails(run, card, explain(usage, card) if card else (), links, decisions)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from costlens.domain.errors import NotFound
 from costlens.domain.periods import local_day
@@ -31,7 +32,7 @@ Progress = Callable[[int, int], None]  # is told (days done, days in all)
 class Finding:
     """One rollup's rows of one day that differed from the runs."""
 
-    day: date
+    day: date | None  # None: sums over the whole life of pull requests, of no day
     rollup: str
     rows: int
     runs: int  # how many runs too many (negative: too few) the rows held in all
@@ -70,11 +71,13 @@ def check(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Checked:
-    """Compares every rollup of these days of the organization (default: of all days) with the runs, a day at a time.
+    """Compares every rollup of these days of the organization (default: of all days) with the runs, a day at a time,
+    then the whole life of the pull requests that cost something on them.
 
     `repair` adds the differences. The result is kept, see /readyz. Raises NotFound.
     """
     at = now or datetime.now(UTC)
+    chosen = days
     if days is None:
         with store.read() as tx:
             days = checks.all_days(tx, organization_id, _timezone(tx, organization_id))
@@ -82,14 +85,16 @@ def check(
         checks.begin_checks(tx, organization_id)
     findings: list[Finding] = []
     repaired = left = 0
-    for done, day in enumerate(days, 1):
-        drift = _compare(store, organization_id, day)
-        findings += [_finding(day, rollup) for rollup in drift.rollups if rollup.rows]
+    looks = [*(partial(_compare, store, organization_id, day) for day in days)]
+    looks.append(partial(_compare_pulls, store, organization_id, chosen))
+    for done, look in enumerate(looks, 1):
+        drift = look()
+        findings += [_finding(drift.day, rollup) for rollup in drift.rollups if rollup.rows]
         if repair and drift.rollups:
-            rows, drift = _repair(store, drift)
+            rows, drift = _repair(store, drift, look)
             repaired += rows
         left += drift.differing
-        if progress:
+        if progress and done <= len(days):
             progress(done, len(days))
     found = Checked(len(days), tuple(findings), repaired, left)
     values = {"checked_at": at, "days": found.days, "differing": found.differing, "repaired": found.repaired}
@@ -110,7 +115,12 @@ def _compare(store: Store, organization_id: int, day: date) -> DayDrift:
         return checks.compare_day(tx, organization_id, _timezone(tx, organization_id), day)
 
 
-def _finding(day: date, drift: RollupDrift) -> Finding:
+def _compare_pulls(store: Store, organization_id: int, days: Sequence[date] | None) -> DayDrift:
+    with store.read() as tx:
+        return checks.compare_pulls(tx, organization_id, days)
+
+
+def _finding(day: date | None, drift: RollupDrift) -> Finding:
     measures = list(drift.measures)
     cost = measures.index("cost_nanos") if "cost_nanos" in measures else None
     runs = measures.index("runs")
@@ -123,7 +133,7 @@ def _finding(day: date, drift: RollupDrift) -> Finding:
     )
 
 
-def _repair(store: Store, drift: DayDrift) -> tuple[int, DayDrift]:
+def _repair(store: Store, drift: DayDrift, look: Callable[[], DayDrift]) -> tuple[int, DayDrift]:
     """Makes a day right; answers how many rows that took and what is wrong still.
 
     Looks again at the end: whoever moved sums meanwhile (people who were merged) may have moved what was wrong.
@@ -136,7 +146,7 @@ def _repair(store: Store, drift: DayDrift) -> tuple[int, DayDrift]:
                 break
             repairs += 1
             rows += len(part.rows)
-        drift = _compare(store, drift.organization_id, drift.day)
+        drift = look()
         if not drift.rollups:
             break
     return rows, drift

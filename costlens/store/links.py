@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, or_, select, update
+from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 
 from costlens.domain.linking import split
 from costlens.domain.links import ManualDecision
@@ -116,6 +116,29 @@ def decide(tx: Tx, organization_id: int, decision: ManualDecision, now: datetime
             }
         ],
     )
+
+
+def forget_decisions(tx: Tx, organization_id: int, run_id: int) -> list[int]:
+    """Takes back all that people decided of a run; answers of which pull requests."""
+    column = t.link_decisions.c
+    taken = tx.scalars(
+        delete(t.link_decisions)
+        .where(column.organization_id == organization_id, column.run_id == run_id)
+        .returning(column.pull_request_id)
+    )
+    return sorted(taken)
+
+
+def told_decisions(tx: Tx, organization_id: int, run_id: int) -> Sequence[Any]:
+    """What people decided of a run, with the number of the pull request, who decided and when; oldest first."""
+    column, pull = t.link_decisions.c, t.pull_requests.c
+    return tx.execute(
+        select(column.confirmed, column.decided_by, column.decided_at, pull.number, t.repositories.c.name)
+        .join(t.pull_requests, pull.id == column.pull_request_id)
+        .join(t.repositories, t.repositories.c.id == pull.repository_id)
+        .where(column.organization_id == organization_id, column.run_id == run_id)
+        .order_by(column.decided_at, pull.number)
+    ).all()
 
 
 def decisions(tx: Tx, organization_id: int, run_ids: Sequence[int]) -> list[ManualDecision]:

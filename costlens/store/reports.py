@@ -7,45 +7,45 @@ report can be added up and compared.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Select,
-    Table,
+    Text,
     and_,
     case,
     cast,
     distinct,
     exists,
+    false,
     func,
     literal,
     or_,
     select,
-    true,
-    union,
+    type_coerce,
 )
 
-from costlens.domain.links import LinkState, Outcome
-from costlens.domain.periods import bounds
-from costlens.domain.roi import AssistedShare, Filters, PullCost, PullRequestRow, Spend, Window
+from costlens.domain.links import Outcome
+from costlens.domain.roi import REVERT_DAYS, AssistedShare, Filters, PullCost, Window
+from costlens.domain.runs import NOT_CODE_ENVIRONMENTS
 from costlens.store.engine import Tx
+from costlens.store.roi_spend import cut_of, narrow, summed
 from costlens.store.tables import (
-    identities,
     organizations,
     people,
     pull_requests,
     repositories,
     rollup_15m,
     rollup_day,
-    rollup_links,
+    rollup_dimension,
+    rollup_pulls,
+    rollup_spend,
     teams,
 )
 
-NOT_CODE_ENVIRONMENTS = ("production", "staging")
-_OUTCOMES = (Outcome.MERGED, Outcome.OPEN, Outcome.ABANDONED, Outcome.REVERTED)
+_DAY = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,6 @@ class RowFacts:
     name: str
     team: str | None  # None: a team itself, or a repository without a team
     hourly_cost_cents: int | None  # a team's own. None: a repository, or a team that has not set it
-
-
-@dataclass(frozen=True, slots=True)
-class DayRow:
-    """Spend of one row of the report on one day."""
-
-    row: int  # repository or team id, 0: none
-    day: date
-    spend: Spend
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,280 +107,94 @@ def team_facts(tx: Tx, organization_id: int) -> dict[int, RowFacts]:
     return {id: RowFacts(id, name, None, hourly) for id, name, hourly in tx.execute(query)}
 
 
-def spend_by_day(tx: Tx, organization_id: int, scope: str, first: date, last: date, filters: Filters) -> list[DayRow]:
-    """Spend per row and day from first to last day, both included, each nano-dollar in one bucket.
-
-    Counted cost without a pull request that is known goes to commits outside any.
-    """
-    r, key = rollup_links.c, _row_key(scope)
-    pull = pull_requests.c
-    counted = r.state == LinkState.COUNTED
-    sums = [
-        _sum(r.cost_nanos, counted),
-        *(_sum(r.cost_nanos, and_(counted, pull.outcome == outcome)) for outcome in _OUTCOMES),
-        *(
-            _sum(r.cost_nanos, r.state == state)
-            for state in (LinkState.SUGGESTED, LinkState.PENDING, LinkState.UNLINKED, LinkState.NOT_CODE)
-        ),
-        _sum(r.runs),
-        _sum(r.runs, r.state == LinkState.NOT_CODE),
-        _sum(r.priced_runs),
-    ]
-    query = (
-        select(key, r.day, *sums)
-        .select_from(
-            rollup_links.outerjoin(
-                pull_requests, and_(pull.id == r.pull_request_id, pull.organization_id == r.organization_id)
-            )
-        )
-        .where(r.organization_id == organization_id, r.day.between(first, last), *_filtered(rollup_links, filters))
-        .group_by(r.day, key)
-    )
-    return [DayRow(row, day, _spend(*numbers)) for row, day, *numbers in tx.execute(query).all()]
-
-
-def _spend(
-    counted: int,
-    merged: int,
-    open: int,
-    abandoned: int,
-    reverted: int,
-    suggested: int,
-    pending: int,
-    unlinked: int,
-    not_code: int,
-    runs: int,
-    not_code_runs: int,
-    priced_runs: int,
-) -> Spend:
-    return Spend(
-        counted=counted,
-        merged=merged,
-        direct=counted - merged - open - abandoned - reverted,
-        open=open,
-        abandoned=abandoned,
-        reverted=reverted,
-        suggested=suggested,
-        pending=pending,
-        unlinked=unlinked,
-        not_code=not_code,
-        runs=runs,
-        not_code_runs=not_code_runs,
-        unpriced_runs=runs - priced_runs,
-    )
-
-
-def unlinked_reasons(tx: Tx, organization_id: int, window: Window, filters: Filters) -> dict[str, int]:
-    """Cost of the window's unlinked runs by reason, dearest first."""
-    r = rollup_links.c
-    cost = _sum(r.cost_nanos).label("cost")
-    query = (
-        select(r.reason, cost)
-        .where(
-            r.organization_id == organization_id,
-            r.day.between(window.start, window.end),
-            r.state == LinkState.UNLINKED,
-            *_filtered(rollup_links, filters),
-        )
-        .group_by(r.reason)
-        .order_by(cost.desc(), r.reason)
-    )
-    return {row.reason: row.cost for row in tx.execute(query)}
-
-
 def pull_costs(
     tx: Tx, organization_id: int, scope: str, begin: datetime, end: datetime, filters: Filters
 ) -> list[PullCost]:
-    """Whole-life counted cost, per row, of the pull requests merged or closed in [begin, end)."""
-    r, p, key = rollup_links.c, pull_requests.c, _row_key(scope)
-    chosen = union(*_closed_between(organization_id, begin, end)).subquery("chosen")
-    query = (
-        select(
-            key,
-            p.id,
-            _sum(r.cost_nanos),
-            p.outcome,
-            p.merged_at,
-            p.closed_at,
-            p.reverted_at,
-            p.first_commit_at,
-            func.coalesce(repositories.c.closed_known, true()),
-        )
-        .select_from(
-            chosen.join(pull_requests, p.id == chosen.c.id)
-            .join(repositories, repositories.c.id == p.repository_id)
-            .join(rollup_links, _counted_on(p.id))
-        )
-        .where(r.organization_id == organization_id, *_filtered(rollup_links, filters))
-        .group_by(key, p.id, repositories.c.closed_known)
-        .having(_any_left())
-        .order_by(p.id, key)
+    """Whole-life counted cost, per row, of the pull requests merged or closed in [begin, end), by pull request."""
+    u, p, key = rollup_pulls.c, pull_requests.c, rollup_pulls.c[f"{scope}_id"]
+    # As numbers: making moments of them takes longer than finding them.
+    merged_at, closed_at, first, reverted_at = (
+        type_coerce(column, BigInteger) for column in (p.merged_at, p.closed_at, p.first_commit_at, p.reverted_at)
     )
-    return [PullCost(*row) for row in tx.execute(query).all()]
+    late = reverted_at - merged_at > REVERT_DAYS * _DAY
+    reverted = case((or_(p.outcome != Outcome.REVERTED, func.coalesce(late, false())), 0), else_=1)
+    cycle = case((merged_at >= first, merged_at - first))
+    r = repositories.c
+    untold = select(r.id).where(r.organization_id == organization_id, r.closed_known.is_(False))
+    mine = [p.organization_id == organization_id, u.organization_id == organization_id, *narrow(rollup_pulls, filters)]
+    found: list[PullCost] = []
+    for conditions, facts in (
+        ([p.merged_at >= begin, p.merged_at < end], (literal(1), merged_at, reverted, cycle)),
+        (
+            [p.closed_at >= begin, p.closed_at < end, p.merged_at.is_(None)],
+            (literal(0), closed_at, literal(0), literal(None)),
+        ),
+    ):
+        query = (
+            select(key, p.id, summed(u.cost_nanos), *facts, p.repository_id.not_in(untold))
+            .select_from(pull_requests.join(rollup_pulls, u.pull_request_id == p.id))
+            .where(*mine, *conditions)
+            .group_by(p.id, key)
+            .having(or_(func.sum(u.runs) > 0, func.sum(u.cost_nanos) > 0))
+        )
+        found += map(PullCost._make, tx.execute(query).all())
+    return found
 
 
 def assisted_share(
     tx: Tx, organization_id: int, begin: datetime, end: datetime, repository_id: int | None
 ) -> AssistedShare:
     """Pull requests merged in [begin, end), of one repository or all, by the strongest sign of AI."""
-    p, r = pull_requests.c, rollup_links.c
-    linked = exists().where(r.organization_id == organization_id, _counted_on(p.id), or_(r.runs > 0, r.cost_nanos > 0))
-    one = literal(1)
-    query = select(
-        _sum(one, linked),
-        _sum(one, and_(~linked, p.ai_signal.is_not(None))),
-        _sum(one, and_(~linked, p.ai_signal.is_(None))),
-    ).where(p.organization_id == organization_id, p.merged_at >= begin, p.merged_at < end)
+    p, u = pull_requests.c, rollup_pulls.c
+    linked = exists().where(
+        u.organization_id == organization_id, u.pull_request_id == p.id, or_(u.runs > 0, u.cost_nanos > 0)
+    )
+    # A person's word comes before every sign, as in domain/pulls.AiState. A sign is looked at first: few have one, so
+    # `linked` is looked for about once for each.
+    manual = func.coalesce(p.ai_mark, "") == "manual"
+    seen = and_(or_(p.ai_signal.is_not(None), p.ai_mark.is_not(None)), ~manual)
+    declared = case((seen, case((linked, 0), else_=1)), else_=0)
+    with_runs = case((manual, 0), else_=case((linked, 1), else_=0))
+    query = select(func.count(), summed(with_runs), summed(declared)).where(
+        p.organization_id == organization_id, p.merged_at >= begin, p.merged_at < end
+    )
     if repository_id is not None:
         query = query.where(p.repository_id == repository_id)
-    return AssistedShare(*tx.execute(query).one())
+    merged, with_links, with_sign = tx.execute(query).one()
+    return AssistedShare(with_links, with_sign, merged - with_links - with_sign)
 
 
-def quality(tx: Tx, organization_id: int, window: Window, filters: Filters) -> Quality:
+def quality(tx: Tx, organization_id: int, scope: str, window: Window, filters: Filters) -> Quality:
     """Runs, those priced and with exact usage, and the people behind code runs."""
-    d = rollup_day.c
-    bot = exists().where(people.c.id == d.person_id, people.c.bot)
-    person = case((and_(d.person_id != 0, d.environment.not_in(NOT_CODE_ENVIRONMENTS), ~bot), d.person_id))
-    query = select(_sum(d.runs), _sum(d.priced_runs), _sum(d.exact_runs), func.count(distinct(person))).where(
-        d.organization_id == organization_id,
-        d.day.between(window.start, window.end),
-        *_filtered(rollup_day, filters),
+    s = rollup_spend.c
+    query = select(summed(s.runs), summed(s.priced_runs), summed(s.exact_runs)).where(
+        s.organization_id == organization_id,
+        s.cut == cut_of(scope, filters),
+        s.day.between(window.start, window.end),
+        *narrow(rollup_spend, filters),
     )
-    return Quality(*tx.execute(query).one())
+    people_behind = tx.scalar(_contributors(organization_id, window, filters))
+    return Quality(*tx.execute(query).one(), contributors=int(people_behind or 0))
 
 
-def pull_request_rows(
-    tx: Tx,
-    organization_id: int,
-    window: Window,
-    filters: Filters,
-    *,
-    outcome: str | None = None,
-    after: tuple[datetime, int] | None = None,
-    limit: int = 100,
-) -> list[PullRequestRow]:
-    """Pull requests with counted links that were merged or closed in the window, or had spend in it.
-
-    `outcome` narrows them to the rows behind one figure: merged (in the window, reverted ones included), reverted,
-    abandoned (closed unmerged in the window), closed (merged or abandoned) or open. Newest first by merge, else
-    creation; `after` is the (instant, id) of the last row already shown.
-    """
-    p = pull_requests.c
-    sort = func.coalesce(p.merged_at, p.created_at)
-    query = _pull_requests(organization_id, window, filters, outcome).order_by(sort.desc(), p.id.desc()).limit(limit)
-    if after is not None:
-        at, id = after
-        query = query.where(or_(sort < at, and_(sort == at, p.id < id)))
-    return [PullRequestRow(*row) for row in tx.execute(query).all()]
-
-
-def pull_request_totals(
-    tx: Tx, organization_id: int, window: Window, filters: Filters, *, outcome: str | None = None
-) -> tuple[int, int]:
-    """(count, whole-life counted cost) of the pull requests that `pull_request_rows` pages through."""
-    every = _pull_requests(organization_id, window, filters, outcome).subquery("every")
-    count, cost = tx.execute(select(func.count(), _sum(every.c.cost))).one()
-    return int(count), int(cost)
-
-
-def _pull_requests(organization_id: int, window: Window, filters: Filters, outcome: str | None) -> Select[Any]:
-    begin, end = bounds(window)
-    r, p, i = rollup_links.c, pull_requests.c, identities.c
-    spent = select(r.pull_request_id).where(
-        r.organization_id == organization_id,
-        r.day.between(window.start, window.end),
-        r.state == LinkState.COUNTED,
-        *_filtered(rollup_links, filters),
-    )
-    chosen = union(*_closed_between(organization_id, begin, end), spent).subquery("chosen")
-    runs, cost = _sum(r.runs).label("runs"), _sum(r.cost_nanos).label("cost")
-    author = (
-        select(func.min(i.value))
-        .where(i.organization_id == organization_id, i.person_id == p.person_id, i.kind == "login")
-        .scalar_subquery()
-    )
-    return (
-        select(
-            p.id,
-            p.number,
-            p.repository_id,
-            repositories.c.name,
-            p.title,
-            p.outcome,
-            runs,
-            cost,
-            p.created_at,
-            p.merged_at,
-            p.closed_at,
-            p.first_commit_at,
-            author,
+def _contributors(organization_id: int, window: Window, filters: Filters) -> Select[Any]:
+    if filters == Filters():
+        d = rollup_dimension.c
+        worked = exists().where(
+            d.organization_id == organization_id,
+            d.dimension == "contributor",
+            d.value == cast(people.c.id, Text),
+            d.day.between(window.start, window.end),
+            d.runs > 0,
         )
-        .select_from(
-            chosen.join(pull_requests, p.id == chosen.c.id)
-            .join(repositories, repositories.c.id == p.repository_id)
-            .join(rollup_links, _counted_on(p.id))
-        )
-        .where(
-            p.organization_id == organization_id,
-            r.organization_id == organization_id,
-            *_filtered(rollup_links, filters),
-            *_of_outcome(outcome, begin, end),
-        )
-        .group_by(p.id, repositories.c.name)
-        .having(_any_left())
+        return select(func.count()).where(people.c.organization_id == organization_id, ~people.c.bot, worked)
+    w = rollup_day.c
+    bot = exists().where(people.c.id == w.person_id, people.c.bot)
+    return select(func.count(distinct(w.person_id))).where(
+        w.organization_id == organization_id,
+        w.day.between(window.start, window.end),
+        w.person_id != 0,
+        w.environment.not_in(NOT_CODE_ENVIRONMENTS),
+        ~bot,
+        *narrow(rollup_day, filters),
     )
-
-
-def _of_outcome(outcome: str | None, begin: datetime, end: datetime) -> list[ColumnElement[bool]]:
-    p = pull_requests.c
-    if outcome is None:
-        return []
-    if outcome == Outcome.OPEN:
-        return [p.closed_at.is_(None), p.merged_at.is_(None)]
-    abandoned = [p.merged_at.is_(None), p.closed_at >= begin, p.closed_at < end]
-    merged = [p.merged_at >= begin, p.merged_at < end]
-    if outcome == Outcome.ABANDONED:
-        return abandoned
-    if outcome == "closed":
-        return [or_(and_(*merged), and_(*abandoned))]
-    return [*merged, p.outcome == Outcome.REVERTED] if outcome == Outcome.REVERTED else merged
-
-
-def _closed_between(organization_id: int, begin: datetime, end: datetime) -> list[Select[Any]]:
-    """Ids of the pull requests merged, and of those closed unmerged: one statement for each index."""
-    p = pull_requests.c
-    mine = p.organization_id == organization_id
-    return [
-        select(p.id).where(mine, p.merged_at >= begin, p.merged_at < end),
-        select(p.id).where(mine, p.closed_at >= begin, p.closed_at < end, p.merged_at.is_(None)),
-    ]
-
-
-def _row_key(scope: str) -> ColumnElement[int]:
-    return {"repository": rollup_links.c.repository_id, "team": rollup_links.c.team_id}[scope]
-
-
-def _counted_on(pull_request_id: ColumnElement[int]) -> ColumnElement[bool]:
-    r = rollup_links.c
-    return and_(r.pull_request_id == pull_request_id, r.state == LinkState.COUNTED)
-
-
-def _any_left() -> ColumnElement[bool]:
-    """Rows whose links were all taken back stay behind with zeros; they are no counted link."""
-    r = rollup_links.c
-    return or_(func.sum(r.runs) > 0, func.sum(r.cost_nanos) > 0)
-
-
-def _filtered(table: Table, filters: Filters) -> list[ColumnElement[bool]]:
-    chosen = {
-        "team_id": filters.team_id,
-        "repository_id": filters.repository_id,
-        "provider": filters.provider,
-    }
-    return [table.c[name] == value for name, value in chosen.items() if value is not None]
-
-
-def _sum(column: ColumnElement[int], condition: ColumnElement[bool] | None = None) -> ColumnElement[int]:
-    """Sum of the rows that meet the condition, 0 for none, as a whole number on every engine."""
-    value = column if condition is None else case((condition, column), else_=literal(0))
-    return cast(func.coalesce(func.sum(value), 0), BigInteger)

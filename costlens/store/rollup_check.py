@@ -14,20 +14,20 @@ from operator import sub
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, Table, and_, func, select, type_coerce, update
+from sqlalchemy import BigInteger, ColumnElement, Table, and_, case, cast, exists, func, select, type_coerce, update
 
 from costlens.domain.periods import day_start
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
 from costlens.store.links import current_links
-from costlens.store.rollups import QUARTER, Change, Groups, Key, Sums
-from costlens.store.types import from_millis
+from costlens.store.rollups import PULL_MEASURES, QUARTER, Change, Groups, Key, Sums
+from costlens.store.types import from_millis, one_of
 from costlens.store.upsert import add_to, keep_first
 
 _QUARTER_MILLIS = QUARTER // timedelta(milliseconds=1)
 _BY_BUCKET = (t.rollup_15m, t.rollup_latency)
-_BY_DAY = (t.rollup_day, t.rollup_dimension, t.rollup_links)
+_BY_DAY = (t.rollup_day, t.rollup_dimension, t.rollup_links, t.rollup_spend)
 
 # What `Change` reads of a run.
 _RUN_COLUMNS = [
@@ -59,7 +59,7 @@ class DayDrift:
     """What is wrong with one local day; `repairs` tells of which state of the sums this was read."""
 
     organization_id: int
-    day: date
+    day: date | None  # None: with sums that are of no day
     rollups: tuple[RollupDrift, ...]
     repairs: int
 
@@ -82,15 +82,84 @@ def compare_day(tx: Tx, organization_id: int, timezone: str, day: date) -> DayDr
         expected.add_ledger(run, links)
     found: list[RollupDrift] = []
     for table, measures, groups in expected.groups():
+        if table is t.rollup_pulls:
+            continue  # of no day: see compare_pulls
         if table in _BY_BUCKET:
             here = and_(table.c.bucket >= since, table.c.bucket < until)
         else:
             # As a range: of rollup_dimension, SQLite would read all of the organization for one equal day.
             here = table.c.day.between(day, day)
+            if table is t.rollup_spend:
+                here = and_(here, table.c.cut.in_(t.SPEND_CUTS))  # its key begins with these
         drift = _compare(tx, organization_id, table, measures, groups, here)
         if drift.rows or drift.empty:
             found.append(drift)
     return DayDrift(organization_id, day, tuple(found), repairs)
+
+
+def compare_pulls(tx: Tx, organization_id: int, days: Sequence[date] | None) -> DayDrift:
+    """Makes what pull requests cost over their whole life from their links, and compares rollup_pulls with it.
+
+    `days`: only pull requests with spend on these, None: all. `tx` must be a snapshot.
+    """
+    repairs, pulls = _repairs(tx, organization_id), t.rollup_pulls.c
+    some = iter(sorted(_pulls_of(tx, organization_id, days)))
+    found: list[RollupDrift] = []
+    while chunk := list(islice(some, CHUNK)):
+        expected = _pulls_by_links(tx, organization_id, chunk)
+        here = one_of(pulls.pull_request_id, chunk)
+        drift = _compare(tx, organization_id, t.rollup_pulls, PULL_MEASURES, expected, here)
+        if drift.rows or drift.empty:
+            found.append(drift)
+    return DayDrift(organization_id, None, tuple(found), repairs)
+
+
+def _pulls_of(tx: Tx, organization_id: int, days: Sequence[date] | None) -> set[int]:
+    if days is None:
+        link, pulls = t.links.c, t.rollup_pulls.c
+        linked = select(link.pull_request_id).where(
+            link.organization_id == organization_id, link.pull_request_id.is_not(None)
+        )
+        stored = select(pulls.pull_request_id).where(pulls.organization_id == organization_id)
+        return {*tx.scalars(linked.distinct()), *tx.scalars(stored.distinct())}
+    row = t.rollup_links.c
+    mine = and_(row.organization_id == organization_id, row.pull_request_id != 0)
+    found: set[int] = set()
+    for day in days:
+        found |= set(tx.scalars(select(row.pull_request_id).where(mine, row.day.between(day, day)).distinct()))
+    return found
+
+
+def _pulls_by_links(tx: Tx, organization_id: int, pull_ids: Sequence[int]) -> Groups:
+    """What `ledger_rows` makes of the links that hold: each run counts once, with its first."""
+    link, run, earlier = t.links.c, t.runs.c, t.links.alias("earlier")
+    before = exists().where(
+        earlier.c.organization_id == organization_id,
+        earlier.c.run_id == link.run_id,
+        earlier.c.id < link.id,
+        earlier.c.state == "counted",
+        earlier.c.valid_to.is_(None),
+    )
+    key = (
+        link.pull_request_id,
+        func.coalesce(run.team_id, 0),
+        func.coalesce(run.repository_id, link.repository_id),
+        run.provider,
+    )
+    sums = (func.sum(case((before, 0), else_=1)), func.sum(link.cost_nanos))
+    query = (
+        select(*key, *(cast(each, BigInteger) for each in sums))
+        .select_from(t.links.join(t.runs, run.id == link.run_id))
+        .where(
+            link.organization_id == organization_id,
+            one_of(link.pull_request_id, pull_ids),
+            link.state == "counted",
+            link.valid_to.is_(None),
+            run.code,
+        )
+        .group_by(*key)
+    )
+    return {tuple(row[:4]): tuple(row[4:]) for row in tx.execute(query)}
 
 
 def _runs(

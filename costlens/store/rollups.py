@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Table, and_
 
+from costlens.domain.links import LinkState, UnlinkedReason
+from costlens.domain.runs import NOT_CODE_ENVIRONMENTS
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.types import EPOCH
@@ -20,6 +23,7 @@ from costlens.store.upsert import add_to
 
 QUARTER = timedelta(minutes=15)
 LINK_MEASURES = ("runs", "priced_runs", "cost_nanos")
+PULL_MEASURES = ("runs", "cost_nanos")
 _STEP = math.log(1.1)
 
 Key = tuple[Any, ...]
@@ -29,7 +33,15 @@ Gathered = dict[Key, list[Sums]]  # to be summed at once, which costs a fraction
 
 _KEYS = {
     table: tuple(column.name for column in table.primary_key.columns)
-    for table in (t.rollup_15m, t.rollup_latency, t.rollup_day, t.rollup_dimension, t.rollup_links)
+    for table in (
+        t.rollup_15m,
+        t.rollup_latency,
+        t.rollup_day,
+        t.rollup_dimension,
+        t.rollup_links,
+        t.rollup_spend,
+        t.rollup_pulls,
+    )
 }
 
 
@@ -100,8 +112,10 @@ class Change:
             (t.rollup_15m, t.MEASURES, _summed(self.quarters)),
             (t.rollup_latency, ("runs",), _summed(self.latencies)),
             (t.rollup_day, t.MEASURES, days),
-            (t.rollup_dimension, t.MEASURES, dimensions(days) | states(links)),
+            (t.rollup_dimension, t.MEASURES, dimensions(days) | contributors(days) | states(links)),
             (t.rollup_links, LINK_MEASURES, links),
+            (t.rollup_spend, t.SPEND_MEASURES, spend(days, links)),
+            (t.rollup_pulls, PULL_MEASURES, pulls(links)),
         ]
 
     def write(self, tx: Tx) -> None:
@@ -122,6 +136,56 @@ def dimensions(days: Groups) -> Groups:
     return found
 
 
+def contributors(days: Groups) -> Groups:
+    """The groups of rollup_dimension of people with runs outside production: ("contributor", person, day) → sums."""
+    gathered: Gathered = {}
+    for (day, _team, person, *_, environment), sums in days.items():
+        if person and environment not in NOT_CODE_ENVIRONMENTS:
+            _add(gathered, ("contributor", str(person), day), sums)
+    return _summed(gathered)
+
+
+def spend(days: Groups, links: Groups) -> Groups:
+    """The groups of rollup_spend that these of rollup_day and rollup_links add up to."""
+    gathered: Gathered = {}
+
+    def add(team: int, repository: int, provider: str, day: date, sums: Sums) -> None:
+        _add(gathered, ("whole", day, team, repository, provider), sums)
+        _add(gathered, ("team", day, team, 0, ""), sums)
+        _add(gathered, ("repository", day, 0, repository, ""), sums)
+
+    for (day, team, _person, repository, provider, *_), sums in days.items():
+        add(team, repository, provider, day, (*(sums[place] for place in _USAGE_PLACES), *_NO_LEDGER))
+    for (day, team, repository, provider, state, reason, pull), (runs, priced, cost) in links.items():
+        told = dict.fromkeys(_BUCKETS_OF[state, reason, bool(pull)], cost)
+        told |= {"ledger_runs": runs, "ledger_priced_runs": priced, "not_code_runs": runs if state == "not_code" else 0}
+        add(team, repository, provider, day, tuple(told.get(name, 0) for name in t.SPEND_MEASURES))
+    return _summed(gathered)
+
+
+def pulls(links: Groups) -> Groups:
+    """The groups of rollup_pulls that these of rollup_links add up to, of the days that they are of."""
+    gathered: Gathered = {}
+    for (_day, team, repository, provider, state, _reason, pull), (runs, _priced, cost) in links.items():
+        if state == LinkState.COUNTED and pull:
+            _add(gathered, (pull, team, repository, provider), (runs, cost))
+    return _summed(gathered)
+
+
+_USAGE_PLACES = tuple(t.MEASURES.index(name) for name in t.USAGE_SUMS)
+_NO_LEDGER = (0,) * (len(t.SPEND_MEASURES) - len(t.USAGE_SUMS))
+# The columns of rollup_spend that the cost of a row of rollup_links goes to, by state, reason and whether it names a
+# pull request.
+_BUCKETS_OF: Mapping[tuple[str, str, bool], tuple[str, ...]] = MappingProxyType(
+    {
+        ("counted", "", True): ("counted_nanos",),
+        ("counted", "", False): ("counted_nanos", "direct_nanos"),
+        **{(state, "", False): (f"{state}_nanos",) for state in ("suggested", "pending", "not_code")},
+        **{("unlinked", str(reason), False): (f"{reason}_nanos",) for reason in UnlinkedReason},
+    }
+)
+
+
 def states(links: Groups) -> Groups:
     """The groups of rollup_dimension that these of rollup_links add up to: ("state", link state, day) → sums."""
     gathered: Gathered = {}
@@ -137,11 +201,17 @@ def states(links: Groups) -> Groups:
 def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: int) -> None:
     """Gives the sums of one person, repository or team to another."""
     column = t.DIMENSIONS[dimension]
-    for table, measures in ((t.rollup_day, t.MEASURES), (t.rollup_links, LINK_MEASURES)):
+    for table, measures in (
+        (t.rollup_day, t.MEASURES),
+        (t.rollup_links, LINK_MEASURES),
+        (t.rollup_spend, t.SPEND_MEASURES),
+        (t.rollup_pulls, PULL_MEASURES),
+    ):
         if column in table.c:
             _move(tx, organization_id, table, measures, table.c[column] == drop, {column: keep})
     table = t.rollup_dimension
-    mine = and_(table.c.dimension == dimension, table.c.value == str(drop))
+    names = (dimension, "contributor") if dimension == "person" else (dimension,)
+    mine = and_(table.c.dimension.in_(names), table.c.value == str(drop))
     _move(tx, organization_id, table, t.MEASURES, mine, {"value": str(keep)})
 
 

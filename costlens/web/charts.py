@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TypeVar
 
+from costlens.domain.pulls import Rank
 from costlens.domain.roi import DaySpend, RoiReport
 from costlens.domain.shown import NANOS
-from costlens.web.formats import date_range, day
+from costlens.web.formats import date_range, day, money
 
 LONGEST_DAILY = 92  # past this many days the bars would be hairlines: one bar a week
 SPARK_WIDTH, SPARK_HEIGHT = 84, 18
+MODELS_DRAWN = 5  # series of a chart; the others are one
 
 T = TypeVar("T")
 
@@ -116,3 +119,89 @@ def _bar(label: str, days: Sequence[DaySpend]) -> Bar:
 def _series(name: str, label: str, nanos: Sequence[int]) -> dict[str, object]:
     """One series in dollars, to a hundredth of a cent: enough for a bar, never used for sums."""
     return {"name": name, "label": label, "values": [round(value / NANOS, 4) for value in nanos]}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChart:
+    """Bars of one day each, by model; money in nano-dollars."""
+
+    series: tuple[tuple[str, str, int], ...]  # key, model, cost of all days
+    rows: tuple[tuple[date, list[int], int], ...]  # day, cost of each series, of all
+
+    @property
+    def data(self) -> dict[str, object]:
+        """The JSON of the chart."""
+        labels = [day(first) for first, _, _ in self.rows]
+        return {
+            "labels": labels,
+            "ticks": _ticks(labels, labels[-1]) if labels else [],
+            "series": [
+                _series(key, model, [costs[place] for _, costs, _ in self.rows])
+                for place, (key, model, _) in enumerate(self.series)
+            ],
+        }
+
+
+def model_chart(days: Sequence[tuple[date, Mapping[str, int]]]) -> ModelChart:
+    """Cost by model of each day with runs; past the dearest models the others are one series."""
+    sums: dict[str, int] = {}
+    for _, models in days:
+        for model, cost in models.items():
+            sums[model] = sums.get(model, 0) + cost
+    ranked = sorted(sums, key=lambda model: (-sums[model], model))
+    drawn = ranked[:MODELS_DRAWN]
+    series = [(f"s{place}", model, sums[model]) for place, model in enumerate(drawn, start=1)]
+    rows = [(first, [models.get(model, 0) for model in drawn], sum(models.values())) for first, models in days]
+    if ranked[MODELS_DRAWN:]:
+        series.append(("other", "Other models", sum(sums[model] for model in ranked[MODELS_DRAWN:])))
+        rows = [(first, [*costs, whole - sum(costs)], whole) for first, costs, whole in rows]
+    return ModelChart(tuple(series), tuple(rows))
+
+
+DOTS_WIDTH, DOTS_HEIGHT = 480, 150
+_COLUMNS, _DOT = 48, 7.6  # of the dot plot: how many, and how far apart
+
+
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """Where each pull request stands by its cost, on a log scale; places are of an SVG of DOTS_WIDTH × DOTS_HEIGHT."""
+
+    dots: tuple[tuple[float, float], ...]  # one for each, or for several where they are many
+    each: int  # pull requests a dot stands for
+    own: tuple[float, float]
+    median: float
+    ticks: tuple[tuple[float, str], ...]
+
+
+def dots(rank: Rank) -> Dots | None:
+    """The costs of a repository's pull requests as dots in columns, and this one's among them. None: too few."""
+    costs = [max(cost, 1) for cost in rank.costs]
+    middle = rank.median
+    if middle is None:
+        return None
+    low, high = math.log(min(costs[0], max(rank.cost, 1))), math.log(max(costs[-1], rank.cost, 1))
+    width = max(high - low, 1e-9)
+
+    def column(cost: int) -> int:
+        return min(int((math.log(max(cost, 1)) - low) / width * _COLUMNS), _COLUMNS - 1)
+
+    def across(cost: int) -> float:
+        return round(10 + (column(cost) + 0.5) * (DOTS_WIDTH - 20) / _COLUMNS, 1)
+
+    counts = [0] * _COLUMNS
+    for cost in costs:
+        counts[column(cost)] += 1
+    floor, room = DOTS_HEIGHT - 24, int((DOTS_HEIGHT - 52) / _DOT)
+    each = -(-max(counts) // room)
+    drawn = tuple(
+        (round(10 + (place + 0.5) * (DOTS_WIDTH - 20) / _COLUMNS, 1), round(floor - (level + 0.5) * _DOT, 1))
+        for place, count in enumerate(counts)
+        for level in range(-(-count // each))
+    )
+    marks = (costs[0], costs[len(costs) // 4], costs[3 * len(costs) // 4], costs[-1])
+    ticks: list[tuple[float, str]] = []
+    for cost in marks:
+        if not ticks or across(cost) - ticks[-1][0] > 60:
+            ticks.append((across(cost), money(cost)))
+    own = (across(rank.cost), round(floor - _DOT / 2, 1))
+    return Dots(drawn, each, own, across(middle), tuple(ticks))

@@ -112,6 +112,29 @@ def moment(value: datetime | None) -> str:
     return f"{day(value)} {value.year}, {value:%H:%M:%S} {value.tzname()}"
 
 
+def clock(value: datetime | None) -> str:
+    """An aware time without year and seconds: "10 Nov, 09:31"."""
+    return UNKNOWN if value is None else f"{day(value)}, {value:%H:%M}"
+
+
+def span(value: float | None) -> str:
+    """Hours as people say them: "28 h 23 min", "45 min", "3 d 4 h"."""
+    if value is None:
+        return UNKNOWN
+    minutes = round(value * 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+
+
+def ordinal(value: int) -> str:
+    """A whole number as a rank: "44th", "1st"."""
+    ending = "th" if 10 <= value % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    return f"{value}{ending}"
+
+
 def ago(value: datetime | None, now: datetime) -> str:
     """How long before `now`, both aware: "just now", "3 minutes ago"; past 30 days the date."""
     if value is None:
@@ -172,6 +195,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "number_of": number_of,
         "day": day,
         "moment": moment,
+        "clock": clock,
+        "span": span,
+        "ordinal": ordinal,
         "ago": ago,
         "browser": browser,
         "until": until,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,7 +22,6 @@ from costlens.domain.roi import (
     required_hours,
     required_hours_per_week,
     shared_pulls,
-    was_reverted,
     whole_pulls,
 )
 
@@ -36,16 +34,15 @@ def merged(id: int, cost: float, *, row: int = 1, hours: float | None = None) ->
         row=row,
         pull_request_id=id,
         cost=round(cost * DOLLAR),
-        outcome="merged",
-        merged_at=NOON,
-        closed_at=NOON,
-        reverted_at=None,
-        first_commit_at=None if hours is None else NOON - timedelta(hours=hours),
+        merged=True,
+        ended_at=round(NOON.timestamp() * 1000),
+        reverted=False,
+        cycle=None if hours is None else round(hours * 3_600_000),
     )
 
 
 def abandoned(id: int) -> PullCost:
-    return replace(merged(id, 5), outcome="abandoned", merged_at=None)
+    return merged(id, 5)._replace(merged=False)
 
 
 def test_figures_of_four_pull_requests() -> None:
@@ -71,7 +68,7 @@ def test_figures_of_four_pull_requests() -> None:
 
 
 def test_merge_yield_needs_every_repository_s_closed_pull_requests() -> None:
-    pulls = [merged(1, 4), abandoned(2), replace(merged(3, 4), closed_known=False)]
+    pulls = [merged(1, 4), abandoned(2), merged(3, 4)._replace(closed_known=False)]
     assert figures(Spend(), pulls, hourly_cost_cents=None).merge_yield is None
     assert figures(Spend(), pulls[:2], hourly_cost_cents=None).merge_yield == 0.5
 
@@ -129,18 +126,6 @@ def test_a_share_is_rounded_to_the_nearest_nano_dollar() -> None:
     assert per_unit(5, 0) is None
 
 
-@pytest.mark.parametrize(("days", "expected"), [(30, True), (31, False), (None, True)])
-def test_a_revert_counts_for_30_days(days: int | None, expected: bool) -> None:
-    at = None if days is None else NOON + timedelta(days=days)
-
-    assert was_reverted(replace(merged(1, 1), outcome="reverted", reverted_at=at)) is expected
-
-
-def test_only_the_outcome_reverted_is_reverted() -> None:
-    assert not was_reverted(merged(1, 1))
-    assert not was_reverted(replace(merged(1, 1), outcome="reverted", merged_at=None))
-
-
 def test_cycle_time_is_unknown_when_a_commit_is_later_than_the_merge() -> None:
     assert cycle_hours(NOON - timedelta(hours=3), NOON) == 3
     assert cycle_hours(NOON + timedelta(hours=1), NOON) is None
@@ -152,17 +137,13 @@ def test_a_pull_request_of_two_rows_is_one_in_the_total() -> None:
     pulls = [merged(1, 4, row=1), merged(1, 6, row=2), merged(2, 1, row=2)]
 
     assert shared_pulls(pulls) == {1}
-    assert [(pull.row, pull.pull_request_id, pull.cost) for pull in whole_pulls(pulls)] == [
-        (0, 1, 10 * DOLLAR),
-        (0, 2, 1 * DOLLAR),
-    ]
+    assert [(pull.pull_request_id, pull.cost) for pull in whole_pulls(pulls)] == [(1, 10 * DOLLAR), (2, 1 * DOLLAR)]
 
 
 def test_a_cohort_is_half_open() -> None:
-    closed = replace(abandoned(2), closed_at=NOON + timedelta(days=1))
-    still_open = replace(abandoned(3), outcome="open", closed_at=None)
+    closed = abandoned(2)._replace(ended_at=round((NOON + timedelta(days=1)).timestamp() * 1000))
 
-    assert cohort([merged(1, 1), closed, still_open], NOON, NOON + timedelta(days=1)) == [merged(1, 1)]
+    assert cohort([merged(1, 1), closed], NOON, NOON + timedelta(days=1)) == [merged(1, 1)]
 
 
 def test_spend_adds_bucket_by_bucket() -> None:

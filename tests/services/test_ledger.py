@@ -199,7 +199,10 @@ class LedgerMachine(RuleBasedStateMachine):
         where = Selection(environment=environment, api_key_id=self.keys_to_use[key].id)
         reclassify(self.ledger.store, self.ledger.organization.id, where, code=code, now=self.now)
 
-    @rule(data=st.data(), table=st.sampled_from((t.rollup_15m, t.rollup_day, t.rollup_dimension, t.rollup_links)))
+    @rule(
+        data=st.data(),
+        table=st.sampled_from((t.rollup_15m, t.rollup_day, t.rollup_dimension, t.rollup_links, t.rollup_spend)),
+    )
     def spoil_and_repair(self, data: st.DataObject, table: Any) -> None:
         row = data.draw(st.sampled_from(self.ledger.rows(table)))
         with self.ledger.store.write() as tx:

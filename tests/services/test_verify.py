@@ -24,7 +24,15 @@ from costlens.store import rollup_check
 from costlens.store import tables as t
 from tests.services.ledger import NOW, Ledger, a_commit, a_pull, a_run, check_buckets, check_sums, open_ledger, tokens
 
-ROLLUPS = (t.rollup_15m, t.rollup_latency, t.rollup_day, t.rollup_dimension, t.rollup_links)
+ROLLUPS = (
+    t.rollup_15m,
+    t.rollup_latency,
+    t.rollup_day,
+    t.rollup_dimension,
+    t.rollup_links,
+    t.rollup_spend,
+    t.rollup_pulls,
+)
 
 
 def some_runs(rng: random.Random, count: int, *, days: int = 5) -> list[RunInput]:
@@ -81,8 +89,9 @@ def corrupt(ledger: Ledger, rng: random.Random, rows: int) -> set[tuple[Any, ...
                 elif kind == "gone":
                     tx.execute(table.delete().where(*here))
                 else:
-                    moved = "bucket" if "bucket" in keys else "day"
-                    row = {**row, moved: row[moved] - timedelta(days=rng.randrange(900, 2000))}
+                    moved = next(name for name in ("bucket", "day", "pull_request_id") if name in keys)
+                    away = rng.randrange(900, 2000)
+                    row = {**row, moved: row[moved] + (away if table is t.rollup_pulls else -timedelta(days=away))}
                     tx.execute(table.insert().values(row))
                 spoiled.add((table.name, *(row[name] for name in keys)))
     return spoiled
@@ -96,6 +105,8 @@ def found_rows(ledger: Ledger) -> set[tuple[Any, ...]]:
         for day in rollup_check.all_days(tx, organization.id, organization.timezone):
             for drift in rollup_check.compare_day(tx, organization.id, organization.timezone, day).rollups:
                 found |= {(drift.name, organization.id, *key) for key in drift.rows}
+        for drift in rollup_check.compare_pulls(tx, organization.id, None).rollups:
+            found |= {(drift.name, organization.id, *key) for key in drift.rows}
     return found
 
 
@@ -117,7 +128,9 @@ def test_it_finds_exactly_what_was_spoiled_and_repairs_it(engine: str, zone: str
             check_sums(ledger)
             check_buckets(ledger)
             assert check(ledger.store, ledger.organization.id).findings == ()
-            for table in ROLLUPS:  # rows that no run explains are gone, not merely zero
+            known = {row["id"] for row in ledger.rows(t.pull_requests)}
+            assert {row["pull_request_id"] for row in ledger.rows(t.rollup_pulls)} <= known
+            for table in ROLLUPS[:-1]:  # rows that no run explains are gone, not merely zero
                 years = {(row.get("day") or row["bucket"].date()).year for row in ledger.rows(table)}
                 assert years == {2026}, table.name
 
@@ -143,6 +156,7 @@ def test_a_repair_counts_what_comes_in_between(engine: str) -> None:
         with ledger.store.read() as tx:
             days = rollup_check.all_days(tx, organization.id, "UTC")
             drifts = [rollup_check.compare_day(tx, organization.id, "UTC", day) for day in days]
+            drifts.append(rollup_check.compare_pulls(tx, organization.id, None))
         ledger.send(*some_runs(rng, 60))
         link(ledger)
         with ledger.store.write() as tx:
@@ -283,6 +297,6 @@ def test_sqlite_reads_a_day_of_every_rollup_by_an_index() -> None:
                 plans.extend(row[3] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
 
         rollup_check.compare_day(tx, ledger.organization.id, "UTC", NOW.date())
-        for table in (t.runs, *ROLLUPS):
+        for table in (t.runs, *ROLLUPS[:-1]):  # the last has no days
             (plan,) = [plan for plan in plans if f" {table.name} " in plan]
-            assert re.search(r"\(organization_id=\? AND (day|bucket|occurred_at)>", plan), plan
+            assert re.search(r"\(organization_id=\? AND (cut=\? AND )?(day|bucket|occurred_at)>", plan), plan

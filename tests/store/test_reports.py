@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, update
 
-from costlens.domain.periods import bounds
-from costlens.domain.roi import Filters, Spend
-from costlens.store import reports
+from costlens.domain.periods import bounds, previous_window
+from costlens.domain.roi import Filters, Spend, Window
+from costlens.store import reports, roi_spend
 from costlens.store.engine import Store, Tx
-from costlens.store.tables import pull_requests, rollup_links
+from costlens.store.tables import pull_requests, repositories
 from tests import acme
-from tests.acme import ACME, CHARLIES, DOLLAR, STOREFRONT, WEB, WEEK
+from tests.acme import ACME, CHARLIES, DOLLAR, PAYMENTS, STOREFRONT, WEB, WEEK
 
 
 @pytest.fixture
@@ -29,21 +30,47 @@ def tx(store: Store) -> Iterator[Tx]:
         yield tx
 
 
-def test_spend_of_a_day_by_repository(tx: Tx) -> None:
-    rows = reports.spend_by_day(tx, ACME, "repository", date(2026, 11, 21), date(2026, 11, 21), Filters())
+def spend_by_row(tx: Tx, scope: str, first: int, last: int, **filters: Any) -> dict[int, Spend]:
+    """Of these days of November."""
+    span, asked = Window(date(2026, 11, first), date(2026, 11, last), acme.ZONE), Filters(**filters)
+    lost = roi_spend.unmerged(tx, ACME, scope, span, previous_window(span), asked)
+    return roi_spend.spend_by_row(tx, ACME, scope, span, asked, lost.now)
 
-    assert rows == [
-        reports.DayRow(WEB, date(2026, 11, 21), Spend(counted=DOLLAR, direct=DOLLAR, suggested=2 * DOLLAR, runs=2))
-    ]
+
+def test_spend_of_a_day_by_repository(tx: Tx) -> None:
+    assert spend_by_row(tx, "repository", 21, 21) == {
+        WEB: Spend(counted=DOLLAR, direct=DOLLAR, suggested=2 * DOLLAR, runs=2)
+    }
+
+
+def test_spend_goes_by_what_became_of_the_work(tx: Tx) -> None:
+    storefront = spend_by_row(tx, "team", 16, 22, repository_id=WEB, provider="openai")[STOREFRONT]
+    payments = spend_by_row(tx, "team", 16, 22)[PAYMENTS]
+
+    assert (storefront.merged, storefront.abandoned, storefront.direct) == (7 * DOLLAR, 5 * DOLLAR, DOLLAR)
+    assert (payments.merged, payments.reverted, payments.open) == (2 * DOLLAR, 6 * DOLLAR, 7 * DOLLAR)
 
 
 def test_money_of_a_pull_request_that_is_gone_stays_counted(store: Store) -> None:
+    """As after a disconnect, before the linker has looked at the repository again."""
     with store.write() as tx:
+        tx.execute(update(repositories).where(repositories.c.id == WEB).values(imported_at=None, facts_version=1))
         tx.execute(delete(pull_requests).where(pull_requests.c.id == 102))
     with store.read() as tx:
-        (row,) = reports.spend_by_day(tx, ACME, "team", date(2026, 11, 17), date(2026, 11, 17), Filters())
+        assert spend_by_row(tx, "team", 17, 17) == {STOREFRONT: Spend(counted=3 * DOLLAR, direct=3 * DOLLAR, runs=1)}
 
-    assert row.spend == Spend(counted=3 * DOLLAR, direct=3 * DOLLAR, runs=1)
+
+@pytest.mark.parametrize(("days", "expected"), [(30, True), (31, False), (None, True)])
+def test_a_revert_counts_for_30_days(store: Store, days: int | None, expected: bool) -> None:
+    with store.write() as tx:
+        at = None if days is None else acme.november(18) + timedelta(days=days)
+        tx.execute(update(pull_requests).where(pull_requests.c.id == 102).values(outcome="reverted", reverted_at=at))
+    with store.read() as tx:
+        pulls = {pull.pull_request_id: pull for pull in reports.pull_costs(tx, ACME, "team", *bounds(WEEK), Filters())}
+
+    assert bool(pulls[102].reverted) is expected
+    assert not pulls[101].reverted  # another outcome
+    assert not pulls[103].reverted  # not merged
 
 
 def test_facts_of_organization_repositories_and_teams(tx: Tx) -> None:
@@ -59,21 +86,19 @@ def test_facts_of_organization_repositories_and_teams(tx: Tx) -> None:
 def test_pull_costs_are_of_the_whole_life_and_per_team(tx: Tx) -> None:
     pulls = reports.pull_costs(tx, ACME, "team", *bounds(WEEK), Filters())
 
-    assert [(pull.pull_request_id, pull.row, pull.cost / DOLLAR) for pull in pulls] == [
-        (101, acme.STOREFRONT, 15),
-        (101, acme.PAYMENTS, 2),
-        (102, acme.STOREFRONT, 3),
-        (103, acme.STOREFRONT, 5),
-        (104, acme.PAYMENTS, 6),
+    assert sorted((pull.pull_request_id, -pull.row, pull.cost / DOLLAR) for pull in pulls) == [
+        (101, -PAYMENTS, 2),
+        (101, -STOREFRONT, 15),
+        (102, -STOREFRONT, 3),
+        (103, -STOREFRONT, 5),
+        (104, -PAYMENTS, 6),
         (107, 0, 9),
     ]
 
 
 def test_a_link_without_cost_counts_and_one_taken_back_does_not(store: Store) -> None:
     with store.write() as tx:
-        tx.execute(
-            insert(rollup_links), [acme.ledger(18, team=STOREFRONT, repository=WEB, pull=109, runs=1, priced=0, cost=0)]
-        )
+        acme.insert_ledger(tx, [acme.ledger(18, team=STOREFRONT, repository=WEB, pull=109, runs=1, priced=0, cost=0)])
     with store.read() as tx:
         ids = {pull.pull_request_id for pull in reports.pull_costs(tx, ACME, "team", *bounds(WEEK), Filters())}
 
@@ -86,7 +111,7 @@ def test_a_pull_request_closed_on_the_last_day_counts_and_one_of_the_next_does_n
     with store.write() as tx:
         for id, at in ((301, acme.november(23, 4, 59)), (302, end)):  # 23:59 local, and the midnight after
             tx.execute(insert(pull_requests).values(acme.pull(id, WEB, id, "abandoned", closed_at=at)))
-            tx.execute(insert(rollup_links).values(acme.ledger(20, repository=WEB, pull=id, cost=1)))
+            acme.insert_ledger(tx, [acme.ledger(20, repository=WEB, pull=id, cost=1)])
     with store.read() as tx:
         ids = {pull.pull_request_id for pull in reports.pull_costs(tx, ACME, "repository", *bounds(WEEK), Filters())}
 
@@ -95,11 +120,11 @@ def test_a_pull_request_closed_on_the_last_day_counts_and_one_of_the_next_does_n
 
 
 def test_reasons_are_of_unlinked_runs_dearest_first(tx: Tx) -> None:
-    reasons = reports.unlinked_reasons(tx, ACME, WEEK, Filters())
+    reasons = roi_spend.unlinked_reasons(tx, ACME, "team", WEEK, Filters())
 
     assert list(reasons.items()) == [("no_repo", 4 * DOLLAR), ("no_candidate", DOLLAR // 2)]
 
 
 def test_quality_counts_people_with_code_runs(tx: Tx) -> None:
-    assert reports.quality(tx, ACME, WEEK, Filters()) == reports.Quality(10, 8, 6, 1)
-    assert reports.quality(tx, ACME, WEEK, Filters(provider="nobody")) == reports.Quality(0, 0, 0, 0)
+    assert reports.quality(tx, ACME, "team", WEEK, Filters()) == reports.Quality(10, 8, 6, 1)
+    assert reports.quality(tx, ACME, "team", WEEK, Filters(provider="nobody")) == reports.Quality(0, 0, 0, 0)

@@ -44,7 +44,7 @@ def is_page(rule: Rule) -> bool:
     return rule.rule.startswith("/app/<slug>")
 
 
-VALUES = {"prompt_id": "write-v2", "owner": "acme", "repo": "web", "hook_id": "none"}
+VALUES = {"prompt_id": "write-v2", "owner": "acme", "repo": "web", "repository": "acme/web", "hook_id": "none"}
 
 
 def path_of(rule: Rule, *, number: str = "1", **values: str) -> str:

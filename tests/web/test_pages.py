@@ -26,6 +26,11 @@ QUERIES = {
     "/app/acme/runs": 13,
     "/app/acme/pulls": 12,
     "/app/acme/start": 13,
+    "/app/acme/pulls/acme/web/1": 16,
+    "/app/acme/repositories/acme/web": 15,
+    "/app/acme/repositories/acme/web?tab=commits": 13,
+    "/app/acme/repositories/acme/web?tab=unlinked": 13,
+    "/app/acme/unlinked": 10,
 }
 
 
@@ -67,7 +72,7 @@ def test_security_headers_and_nothing_inline(app: Flask, store: Store, shipped: 
         assert not re.search(r'<(?!a\s)[^>]*\s(?:src|href)="(?:https?:)?//', response.text), path
 
 
-@pytest.mark.parametrize("page", ["repositories", "teams", "pulls", "runs"])
+@pytest.mark.parametrize("page", ["repositories", "teams", "pulls", "runs", "repositories/acme/web", "unlinked"])
 def test_what_a_query_says_is_text(app: Flask, store: Store, shipped: Shipped, page: str) -> None:
     client = sign_in(app, store)
     for name in (

@@ -46,6 +46,7 @@ from costlens.store.tables.service import (
     quality_feedback,
     routing_settings,
 )
+from costlens.store.tables.spend import SPEND_CUTS, SPEND_MEASURES, USAGE_SUMS, rollup_pulls, rollup_spend
 from costlens.store.tables.sync import (
     github_connections,
     github_deliveries,
@@ -61,7 +62,10 @@ from costlens.store.tables.sync import (
 __all__ = [
     "DIMENSIONS",
     "MEASURES",
+    "SPEND_CUTS",
+    "SPEND_MEASURES",
     "USAGE_COLUMNS",
+    "USAGE_SUMS",
     "Id",
     "api_keys",
     "attempts",
@@ -102,6 +106,8 @@ __all__ = [
     "rollup_dimension",
     "rollup_latency",
     "rollup_links",
+    "rollup_pulls",
+    "rollup_spend",
     "routing_settings",
     "run_keys",
     "runs",

@@ -98,8 +98,26 @@ pull_requests = Table(
     Column("changed_files", Integer),  # null: unknown
     Column("labels", JSON, nullable=False),
     Column("ai_signal", Text),  # null: no visible sign of AI; else its name
+    Column("ai_mark", Text),  # what a person said, which outranks every sign: ai, manual; null: nobody said
     UniqueConstraint("repository_id", "number"),
-    Index(None, "organization_id", "merged_at"),
+    # With what reports ask of a cohort: the rows themselves hold long texts.
+    Index(
+        "ix_pull_requests_merged",
+        "organization_id",
+        "merged_at",
+        "outcome",
+        "reverted_at",
+        "first_commit_at",
+        "repository_id",
+        "ai_signal",
+    ),
+    Index(
+        "ix_pull_requests_unmerged",
+        "organization_id",
+        "outcome",
+        sqlite_where=text("outcome <> 'merged'"),
+        postgresql_where=text("outcome <> 'merged'"),
+    ),
     Index(None, "organization_id", "closed_at"),
     Index(None, "repository_id", "head_ref"),
     Index(None, "repository_id", "merge_commit_sha"),

@@ -163,6 +163,14 @@ links = Table(
     Index(None, "organization_id", "run_id"),
     Index(None, "organization_id", "pull_request_id"),
     Index("ix_links_now", "organization_id", "repository_id", "valid_to"),
+    # Direct work: few links point to a commit outside any pull request.
+    Index(
+        "ix_links_direct",
+        "organization_id",
+        "repository_id",
+        sqlite_where=text("pull_request_id IS NULL AND valid_to IS NULL"),
+        postgresql_where=text("pull_request_id IS NULL AND valid_to IS NULL"),
+    ),
 )
 
 
@@ -285,6 +293,19 @@ rollup_links = Table(
     Column("cost_nanos", BigInteger, nullable=False),
     # With a row number, unlike the others: SQLite would read a whole organization by the primary key instead of this.
     Index(None, "organization_id", "pull_request_id"),
+    # What counts for a pull request, by day, without a look at the rows themselves.
+    Index(
+        "ix_rollup_links_of_pull",
+        "organization_id",
+        "pull_request_id",
+        "day",
+        "team_id",
+        "repository_id",
+        "provider",
+        "cost_nanos",
+        sqlite_where=text("state = 'counted' AND pull_request_id <> 0"),
+        postgresql_where=text("state = 'counted' AND pull_request_id <> 0"),
+    ),
 )
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 from flask import Blueprint, Response
 
-from costlens.domain.runs import show_id
-from costlens.domain.shown import NANOS, dollars, instant
-from costlens.services import reports
-from costlens.services.pulls import pull_details
+from costlens.services import corrections, reports
+from costlens.services.pull_formats import pull_details_json
+from costlens.services.pulls import LARGEST, find, pull_details, pull_url
+from costlens.store.organizations import Organization
 from costlens.web.answers import json_answer
 from costlens.web.api import params
+from costlens.web.api.bodies import decode
 from costlens.web.api.exports import export_answer, export_form, export_limit
 from costlens.web.auth import require_key
 from costlens.web.context import context
+from costlens.web.payload import json_body
 
 
 def blueprint() -> Blueprint:
@@ -27,6 +30,7 @@ def blueprint() -> Blueprint:
     routes.get("/roi/summary")(get_summary)
     routes.get("/roi/pull-requests")(get_pull_requests)
     routes.get("/roi/pull-requests/<owner>/<repo>/<int:number>")(get_pull_request)
+    routes.post("/roi/pull-requests/<owner>/<repo>/<int:number>/mark")(mark_pull_request)
     return routes
 
 
@@ -56,40 +60,30 @@ def get_summary() -> Response:
 
 
 def get_pull_request(owner: str, repo: str, number: int) -> Response:
-    """One pull request: what it cost, run by run."""
-    organization = require_key("read").organization
-    found = pull_details(context().store, organization.id, f"{owner}/{repo}", min(number, (1 << 31) - 1))
-    pull = found.pull
-    return json_answer(
-        {
-            "pullRequest": {
-                "number": pull.number,
-                "repo": pull.repository,
-                "title": pull.title,
-                "outcome": pull.outcome,
-                "runs": pull.runs,
-                "cost": int(pull.cost_nanos or 0) / NANOS,
-                "createdAt": instant(pull.created_at),
-                "mergedAt": instant(pull.merged_at),
-                "closedAt": instant(pull.closed_at),
-                "cycleHours": found.cycle_hours,
-            },
-            "runs": [
-                {
-                    "id": show_id("run", run.id),
-                    "requestId": run.request_id or show_id("req", run.id),
-                    "timestamp": instant(run.occurred_at),
-                    "provider": run.provider,
-                    "model": run.model,
-                    "promptId": run.prompt_id,
-                    "actor": run.actor,
-                    "cost": dollars(run.cost_nanos),
-                    "linkedCost": int(run.linked_nanos) / NANOS,
-                }
-                for run in found.runs
-            ],
-        }
-    )
+    """One pull request: what it cost run by run and why, its course, and what it has cost since."""
+    return _pull_answer(require_key("read").organization, f"{owner}/{repo}", number)
+
+
+class Mark(msgspec.Struct, rename={"said": "as"}, forbid_unknown_fields=True):
+    """What a person says of a pull request."""
+
+    said: Annotated[Literal["ai", "manual"] | None, msgspec.Meta(description="null: what its signs say counts again")]
+
+
+def mark_pull_request(owner: str, repo: str, number: int) -> Response:
+    """Says that a pull request was made with AI, or by hand; no sync takes it back."""
+    key = require_key("admin" if "admin" in require_key("read").scopes else "ingest")
+    said = decode(json_body(), Mark).said
+    store, name, number = context().store, f"{owner}/{repo}", min(number, LARGEST)
+    with store.read() as tx:
+        pull_id = find(tx, key.organization.id, name, number)
+    corrections.mark(store, key.organization.id, pull_id, said=said, by=key.member_email or f"key {key.name}")
+    return _pull_answer(key.organization, name, number)
+
+
+def _pull_answer(organization: Organization, repository: str, number: int) -> Response:
+    found = pull_details(context().store, organization, repository, min(number, LARGEST))
+    return json_answer(pull_details_json(found, pull_url(context().settings.github_url, organization, found.pull)))
 
 
 def _report(scope: str) -> Response:
@@ -107,7 +101,7 @@ def _report(scope: str) -> Response:
 
 
 PAGE = 100  # pull requests read at a time for a file
-_COLUMNS = (
+PULL_COLUMNS = (
     "number",
     "repo",
     "title",
@@ -131,10 +125,15 @@ def get_pull_requests() -> Response:
         window=params.period(organization),
         filters=params.roi_filters(organization),
         outcome=params.text("outcome"),
+        ai=params.text("ai"),
+        sort=params.text("sort") or "ended",
+        ascending=params.choice("direction", ("asc", "desc")) == "asc",
     )
     cursor = params.text("cursor")
     if form := export_form():
-        return export_answer(form, f"{organization.slug}-pull-requests", _COLUMNS, _pages(read, cursor, export_limit()))
+        return export_answer(
+            form, f"{organization.slug}-pull-requests", PULL_COLUMNS, pages_of_pulls(read, cursor, export_limit())
+        )
     page = read(cursor=cursor, limit=params.number("limit", 100, 1, 100))
     return json_answer(
         {
@@ -147,7 +146,7 @@ def get_pull_requests() -> Response:
     )
 
 
-def _pages(
+def pages_of_pulls(
     read: Callable[..., reports.PullRequestPage], cursor: str | None, limit: int | None
 ) -> Iterator[list[dict[str, Any]]]:
     """The rows of all pages, each read when it is asked for; `limit` None: all."""

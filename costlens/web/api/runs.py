@@ -11,7 +11,9 @@ from flask import Blueprint, Response
 from costlens.domain.linking import sentence
 from costlens.domain.runs import read_id, show_id
 from costlens.domain.shown import dollars, instant
+from costlens.services import corrections
 from costlens.services import runs as run_service
+from costlens.services.corrections import MOST_PARTS
 from costlens.services.exports import every_link, every_run
 from costlens.services.runs import RunDetails
 from costlens.store.runs import RunFilter
@@ -248,28 +250,47 @@ _Number = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
 
 
 class LinkDecision(msgspec.Struct, rename="camel"):
-    """What a person says of a run's link to a pull request."""
+    """What a person says of a run."""
 
-    action: Literal["confirm", "reject", "move"]
-    pr_number: _Number
+    action: Annotated[
+        Literal["confirm", "reject", "move", "split", "undo", "not_code", "code"],
+        msgspec.Meta(
+            description="split: equally over `prNumbers`; undo: forget what was decided of the run; "
+            "not_code: production traffic, outside code spend; code: the reverse"
+        ),
+    ]
+    pr_number: _Number | None = None
     repo: str | None = None
     from_pr_number: _Number | None = None
+    pr_numbers: Annotated[tuple[_Number, ...], msgspec.Meta(max_length=MOST_PARTS)] = ()
 
 
 def decide(run_id: str) -> Response:
-    """Confirms, rejects or moves a link. A person's word survives every relinking."""
+    """Confirms, rejects, moves or splits a link, or undoes that; or says what is code. It survives every relinking."""
     key = require_key("admin" if "admin" in require_key("read").scopes else "ingest")
     body = decode(json_body(), LinkDecision)
-    found = run_service.decide(
-        context().store,
-        key.organization,
-        _number(run_id),
-        action=body.action,
-        repository=body.repo,
-        number=body.pr_number,
-        from_number=body.from_pr_number,
-        by=key.member_email or f"key {key.name}",
-    )
+    store, number, by = context().store, _number(run_id), key.member_email or f"key {key.name}"
+    if body.action == "not_code" or body.action == "code":  # spelled out for the type checker
+        corrections.set_code(
+            store,
+            key.organization,
+            number,
+            code=body.action == "code",
+            by=by,
+            ask_linking=context().queue.link_soon,
+        )
+    else:
+        corrections.decide(
+            store,
+            key.organization,
+            number,
+            action=body.action,
+            repository=body.repo,
+            numbers=body.pr_numbers if body.action == "split" else tuple(filter(None, (body.pr_number,))),
+            from_number=body.from_pr_number,
+            by=by,
+        )
+    found = run_service.run_details(store, key.organization, number)
     return json_answer({"success": True, "run": details_object(found)})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from costlens.services.groups import GROUP_BY
 from costlens.web.api import bodies, cache, insights, prices, prompts, providers, routing, runs
+from costlens.web.api import roi as roi_api
 from costlens.web.openapi.operation import Operation, Parameter, one_of, whole
 from costlens.web.shapes import insights as insight_shapes
 from costlens.web.shapes import ledger, roi
@@ -126,7 +127,8 @@ OPERATIONS: Mapping[str, Operation] = {
         LOOK, "One run: its price line by line, its links with their evidence", ledger.RunAnswer, also={404: ApiError}
     ),
     "runs.decide": Operation(
-        SHIP, "Confirm, reject or move a run's link", ledger.RunDecided, runs.LinkDecision, also={404: ApiError},
+        SHIP, "Confirm, reject, move or split a run's link, or undo that", ledger.RunDecided,
+        runs.LinkDecision, also={404: ApiError},
         scope="read ingest", example={"action": "confirm", "prNumber": 12},
     ),
     "runs.list_links": Operation(
@@ -145,14 +147,22 @@ OPERATIONS: Mapping[str, Operation] = {
         SHIP, "ROI by team", roi.RoiByTeam, params=(*_SPAN, *_WHO, one_of("format", "As CSV", "json", "csv"))
     ),
     "roi.get_pull_requests": Operation(
-        SHIP, "Pull requests with counted runs, the latest first", roi.PullRequests, files=True,
+        SHIP, "Pull requests with counted runs, the latest first or as `sort` says", roi.PullRequests, files=True,
         params=(
             *_SPAN, *_WHO, one_of("outcome", "One outcome", "merged", "open", "abandoned", "reverted", "closed"),
+            one_of("ai", "By the sign of AI; declared and none_seen have no counted runs", "linked", "declared",
+                   "none_seen"),
+            one_of("sort", "By merge or creation, AI cost, runs or cycle time", "ended", "cost", "runs", "cycle"),
+            one_of("direction", "Least or greatest first", "asc", "desc"),
             whole("limit", "Rows of a page", 1, 100, 100), _CURSOR,
         ),
     ),
     "roi.get_pull_request": Operation(
         SHIP, "One pull request: what it cost, run by run", roi.PullRequestAnswer, also={404: ApiError}
+    ),
+    "roi.mark_pull_request": Operation(
+        SHIP, "Say that a pull request was made with AI, or by hand", roi.PullRequestAnswer, roi_api.Mark,
+        also={404: ApiError}, scope="read ingest", example={"as": "ai"},
     ),
     "routing.route_with_context": Operation(
         ROUTE, "The cheapest model that is good enough for a prompt", routing_shapes.RoutingAnswer,

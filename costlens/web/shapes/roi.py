@@ -129,6 +129,76 @@ class PullRequests(Shape):
     next_cursor: str | None
 
 
+class AiAssisted(Shape):
+    state: Literal["linked", "declared", "none_seen"]
+    sign: Annotated[str | None, msgspec.Meta(description="The visible sign of AI; null: none was seen")]
+    mark: Annotated[Literal["ai", "manual"] | None, msgspec.Meta(description="What a person said; it comes first")]
+
+
+class PullRequestFigures(PullRequest):
+    url: Annotated[str | None, msgspec.Meta(description="On GitHub")]
+    author: str | None
+    head_ref: str | None
+    base_ref: str | None
+    additions: int | None
+    deletions: int | None
+    changed_files: int | None
+    tokens: Count
+    cached_share: Share | None
+    unpriced_runs: Count
+    suggested_runs: Count
+    suggested_cost: Annotated[Dollars, msgspec.Meta(description="Never inside `cost`")]
+    run_cost: Annotated[
+        Cost,
+        msgspec.Meta(description="Of the promptIds that it brought in, since the merge; null: its diff is not known"),
+    ]
+    ai_assisted: AiAssisted
+
+
+class Course(Shape):
+    first_commit_at: Instant | None
+    created_at: Instant
+    first_review_at: Annotated[Instant | None, msgspec.Meta(description="By another person")]
+    reviewer: str | None
+    reviews_known: bool
+    merged_at: Instant | None
+    closed_at: Instant | None
+    coding_hours: float | None
+    pickup_hours: float | None
+    review_hours: float | None
+    cycle_hours: float | None
+
+
+class RankShape(Shape):
+    """Among the pull requests of its repository with counted runs that were merged in the time before it."""
+
+    percentile: Annotated[int | None, msgspec.Meta(description="null: fewer than 20")]
+    median_cost: Cost
+    pull_requests: Count
+    since: Instant
+    until: Instant
+
+
+class ModelCost(Shape):
+    provider: str
+    model: str
+    runs: Count
+    tokens: Count
+    cost: Dollars
+
+
+class DayCost(Shape):
+    date: Day
+    cost: Dollars
+    models: dict[str, Dollars]
+
+
+class PromptCostShape(Shape):
+    prompt_id: str
+    runs: Count
+    cost: Dollars
+
+
 class LinkedRun(Shape):
     id: str
     request_id: str
@@ -139,8 +209,18 @@ class LinkedRun(Shape):
     actor: str | None
     cost: Cost
     linked_cost: Dollars
+    state: Literal["counted", "suggested", "rejected"]
+    rule: str
+    confidence: Share
+    sentence: str
 
 
 class PullRequestAnswer(Shape):
-    pull_request: PullRequest
+    pull_request: PullRequestFigures
+    timeline: Course
+    rank: RankShape
+    models: Annotated[list[ModelCost], msgspec.Meta(description="Of the counted runs; they add up to `cost`")]
+    days: Annotated[list[DayCost], msgspec.Meta(description="In the organization's time zone; they add up to `cost`")]
+    prompts: list[PromptCostShape] | None
     runs: Annotated[list[LinkedRun], msgspec.Meta(description="Counted for it, the newest 1,000")]
+    suggestions: Annotated[list[LinkedRun], msgspec.Meta(description="Suggested or rejected, the newest 100")]

@@ -25,6 +25,7 @@ _LABELS = {
     "state": "Link",
     "reason": "Reason",
     "outcome": "Outcome",
+    "ai": "AI",
     "price": "Price",
     "pull": "Pull request",
 }  # what narrows the rows; all others say how they are shown
@@ -34,7 +35,19 @@ _SELECTS = {
     "provider": "All providers",
     "model": "All models",
     "environment": "All environments",
+    "outcome": "All outcomes",
+    "ai": "With linked runs",
 }
+_WORDS = {
+    "outcome": [
+        ("merged", "Merged"),
+        ("open", "Open"),
+        ("abandoned", "Closed unmerged"),
+        ("reverted", "Reverted"),
+        ("closed", "Merged or closed"),
+    ],
+    "ai": [("linked", "AI: linked"), ("declared", "AI: declared only"), ("none_seen", "AI: none seen")],
+}  # values that are the same for everybody
 _NONE = {"team": "No team", "repository": "No repository"}
 
 
@@ -97,6 +110,7 @@ def bar_of(
         "repository": [(str(id), name) for id, name in nav.repositories],
         "provider": [(name, name) for name in nav.providers],
     }
+    lists |= _WORDS
     lists |= {name: [(value, value) for value in values] for name, values in (options or {}).items()}
     controls = [_control(name, lists.get(name, ()), query.get(name, "")) for name in _SELECTS if name in known]
     if "compare" in known:

@@ -6,15 +6,18 @@ but not_code; outcome `closed` is merged and abandoned; merged includes what was
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated
 
 from flask import render_template
 
 from costlens.domain.links import UnlinkedReason
+from costlens.services.reports import AI_STATES
+from costlens.store.pull_lists import PULL_SORTS
 from costlens.web.ui.filter_bar import Bar
-from costlens.web.ui.filters import Dates, a_text, an_id, one_of
+from costlens.web.ui.filters import Dates, a_text, an_id, one_of, rising
 from costlens.web.ui.nav import Nav
 
 
@@ -43,6 +46,9 @@ class PullFilters(Dates):
     repository: Annotated[int | None, an_id] = None
     provider: Annotated[str | None, a_text] = None
     outcome: Annotated[str | None, one_of(("merged", "open", "abandoned", "reverted", "closed"))] = None
+    ai: Annotated[str | None, one_of(AI_STATES)] = None  # None: those with counted runs
+    sort: Annotated[str, one_of(PULL_SORTS)] = "ended"
+    ascending: Annotated[bool, rising] = False
     cursor: Annotated[str | None, a_text] = None  # None: the first page
 
 
@@ -96,6 +102,8 @@ class EvidenceLine:
     state: str  # counted, suggested, rejected
     sentence: str  # ends with rule and confidence
     confidence: int  # permille
+    number: int | None = None  # of the pull request. None: a commit
+    repository: str | None = None  # as number
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,9 @@ class RunDetail:
     evidence: tuple[EvidenceLine, ...]
     unlinked_reason: str | None  # None unless the state is unlinked
     raw: str  # the run as the API gives it, indented JSON
+    code: bool = True
+    being_linked: bool = False  # the linker has not seen it since it last changed
+    decisions: tuple[str, ...] = ()  # what people said of it, a sentence each
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +125,7 @@ class PullRow:
     number: int
     title: str
     repository: str
-    url: str | None  # on GitHub. None: unknown
+    url: str | None  # its page. None: it has none
     author: str | None  # None: unknown
     outcome: str  # merged, open, abandoned, reverted
     created_at: datetime
@@ -129,10 +140,15 @@ class PullRow:
 class PullsPage:
     rows: tuple[PullRow, ...]  # latest end first
     total_pulls: int  # under the filters, on all pages
+    total_runs: int  # on all pages
     total_cost: int  # nano-dollars, on all pages
     any_known: bool  # the organization has pull requests at all
     bar: Bar
     next_url: str | None = None  # None: the last page
+    sort: str = "ended"
+    ascending: bool = False
+    sort_urls: Mapping[str, str] = field(default_factory=dict)  # by column: the list by it, or the other way round
+    file_urls: Mapping[str, str] = field(default_factory=dict)  # by format: the list as a file
 
 
 def render_runs(page: RunsPage, nav: Nav, *, now: datetime | None = None) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from flask import Blueprint, Response, request
 
 from costlens.domain.errors import NotFound
-from costlens.domain.linking import sentence
 from costlens.domain.periods import bounds
 from costlens.domain.roi import Filters, RoiReport, Window
 from costlens.domain.runs import read_id, show_id
@@ -22,25 +23,23 @@ from costlens.web.access import needs
 from costlens.web.api.cursors import read_run_cursor, run_cursor
 from costlens.web.api.runs import details_object
 from costlens.web.context import context
+from costlens.web.formats import clock
 from costlens.web.ui import start
 from costlens.web.ui.filter_bar import bar_of, instead
 from costlens.web.ui.filters import NONE, query_of, read
 from costlens.web.ui.frame import frame, signed_in
 from costlens.web.ui.lists import (
     EvidenceLine,
-    PullFilters,
-    PullRow,
-    PullsPage,
     RunDetail,
     RunFilters,
     RunRow,
     RunsPage,
     TokenLine,
-    render_pulls,
     render_run,
     render_runs,
 )
 from costlens.web.ui.nav import page_url
+from costlens.web.ui.pulls import pull_page_url, shown_sentence
 from costlens.web.ui.roi import RoiFilters, roi_blueprint
 
 PAGE = 100
@@ -52,7 +51,6 @@ def blueprint() -> Blueprint:
     routes.before_request(signed_in)
     routes.get("/runs")(needs("see_reports")(runs_page))
     routes.get("/runs/<run_id>")(needs("see_reports")(run_page))
-    routes.get("/pulls")(needs("see_reports")(pulls_page))
     return routes
 
 
@@ -181,7 +179,12 @@ def run_page(slug: str, run_id: str) -> str:
     }
     return render_run(
         RunDetail(
-            run=_run_row(run, _target(counted) if counted else None),
+            run=replace(
+                _run_row(run, _target(counted) if counted else None),
+                target_url=pull_page_url(nav, counted.repository, counted.number)
+                if counted and counted.number
+                else None,
+            ),
             lines=tuple(lines),
             price_facts=tuple(
                 (label, str(value))
@@ -198,15 +201,24 @@ def run_page(slug: str, run_id: str) -> str:
             facts=tuple((label, str(value)) for label, value in facts.items() if value),
             evidence=tuple(
                 EvidenceLine(
-                    _target(link),
-                    None,
+                    f"{_target(link)} {link.title}" if link.number else _target(link),
+                    pull_page_url(nav, link.repository, link.number) if link.number else None,
                     "rejected" if link.state == "unlinked" else link.state,
-                    sentence(link.evidence),
+                    shown_sentence(link.evidence),
                     link.confidence,
+                    link.number,
+                    link.repository if link.number else None,
                 )
                 for link in found.links
             ),
             unlinked_reason=run.unlinked_reason,
+            code=run.code,
+            being_linked=run.code and run.linked_at is None,
+            decisions=tuple(
+                f"{row.decided_by} {'confirmed' if row.confirmed else 'rejected'} {row.name} #{row.number} on "
+                f"{clock(row.decided_at.astimezone(ZoneInfo(organization.timezone)))}"
+                for row in found.decisions
+            ),
             raw=msgspec.json.format(msgspec.json.encode(details_object(found)), indent=2).decode(),
         ),
         nav,
@@ -216,49 +228,3 @@ def run_page(slug: str, run_id: str) -> str:
 def _target(link: Any) -> str:
     name = link.repository.rpartition("/")[2]
     return f"{name} #{link.number}" if link.number else f"{name} {(link.commit_sha or '')[:7]}"
-
-
-def pulls_page(slug: str) -> Response:
-    """Pull requests behind a figure, latest end first."""
-    around = frame(slug)
-    organization, nav = around.organization, around.nav
-    chosen = read(PullFilters, request.args, organization.timezone, datetime.now(UTC))
-    asked, span = chosen.filters, chosen.window
-    bar = bar_of(nav, "pulls", chosen)
-    if other := instead(nav, "pulls", "Pull requests", chosen, bar):
-        return other
-    page = reports.pull_request_report(
-        context().store,
-        organization.id,
-        window=span,
-        filters=Filters(team_id=asked.team, provider=asked.provider, repository_id=asked.repository),
-        outcome=asked.outcome,
-        cursor=asked.cursor,
-        limit=PAGE,
-    )
-    rows = tuple(
-        PullRow(
-            number=row.number,
-            title=row.title,
-            repository=row.repository,
-            url=None,
-            author=row.author,
-            outcome=row.outcome,
-            created_at=row.created_at,
-            ended_at=row.merged_at or row.closed_at,
-            runs=row.runs,
-            runs_url=page_url(nav, "runs", {"pull": row.id}),
-            cost=row.cost,
-            cycle_hours=row.cycle_hours,
-        )
-        for row in page.rows
-    )
-    shown = PullsPage(
-        rows=rows,
-        total_pulls=page.total_pulls,
-        total_cost=page.total_cost,
-        any_known=around.shell.pulls_known,
-        bar=bar,
-        next_url=page_url(nav, "pulls", query_of(asked) | {"cursor": page.next_cursor}) if page.next_cursor else None,
-    )
-    return Response(render_pulls(shown, nav))

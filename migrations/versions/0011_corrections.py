@@ -1,0 +1,21 @@
+"""What people say of pull requests, and the links of direct work."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("pull_requests", sa.Column("ai_mark", sa.Text(), nullable=True))
+    direct = sa.text("pull_request_id IS NULL AND valid_to IS NULL")
+    op.create_index(
+        "ix_links_direct",
+        "links",
+        ["organization_id", "repository_id"],
+        sqlite_where=direct,
+        postgresql_where=direct,
+    )
