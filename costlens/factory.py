@@ -41,6 +41,7 @@ from costlens.web.ui import (
     demo,
     github,
     invitations,
+    overview,
     pages,
     pull_list,
     pulls,
@@ -102,7 +103,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(outside.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
-    for module in (pull_list, pulls, corrections, repository):
+    for module in (overview, pull_list, pulls, corrections, repository):
         app.register_blueprint(module.blueprint())
     app.register_blueprint(start.blueprint())
     app.register_blueprint(github.blueprint())

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from costlens.domain.roi import (
     AssistedShare,
     DaySpend,
@@ -192,6 +194,12 @@ def roi_csv(report: RoiReport) -> Iterator[str]:
     yield csv_line(["Code", *blank, *_code_cells(report.total, report.previous)])
     yield csv_line(["Not code", *blank, now.not_code_runs, _exact(now.not_code), _exact(before.not_code), *rest])
     yield csv_line(["Total", *blank, now.runs, _exact(now.total), _exact(before.total), *rest])
+
+
+def roi_ndjson(report: RoiReport) -> Iterator[str]:
+    """The rows as lines of JSON, as `roi_json` has them; their costs add up to the total's."""
+    for row in report.rows:
+        yield msgspec.json.encode(_row_json(row)).decode() + "\n"
 
 
 def _code_cells(figures: Figures, previous: Figures) -> list[Cell]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Table, case, cast, func, literal, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, case, cast, func, literal, literal_column, select
 
 from costlens.domain.links import LinkState, Outcome, UnlinkedReason
 from costlens.domain.roi import Filters, Spend, Window
 from costlens.store.engine import Tx
-from costlens.store.tables import pull_requests, repositories, rollup_links, rollup_pulls, rollup_spend
+from costlens.store.tables import pull_requests, repositories, rollup_latency, rollup_links, rollup_pulls, rollup_spend
 from costlens.store.types import one_of
 
 _OUTCOMES = (Outcome.OPEN, Outcome.ABANDONED, Outcome.REVERTED)
@@ -79,6 +80,74 @@ def code_by_day(
     return {row: tuple(values) for row, values in found.items()}
 
 
+def spend_by_source(tx: Tx, organization_id: int, window: Window, filters: Filters) -> dict[tuple[str, int], Spend]:
+    """Spend of a window by provider and team (0: none), each nano-dollar in one bucket."""
+    s, r = rollup_spend.c, rollup_links.c
+    lost: dict[tuple[str, int], Lost] = {}
+    for outcome, ids in _not_merged(tx, organization_id).items():
+        query = _of_pulls(organization_id, ids, window.start, window.end, filters, r.provider, r.team_id)
+        for provider, team, cost in tx.execute(query).all():
+            lost.setdefault((provider, team), {})[outcome] = cost
+    query = (
+        select(s.provider, s.team_id, *(summed(column) for column in _columns()))
+        .where(
+            s.organization_id == organization_id,
+            s.cut == "whole",
+            s.day.between(window.start, window.end),
+            *narrow(rollup_spend, filters),
+        )
+        .group_by(s.provider, s.team_id)
+    )
+    return {
+        (provider, team): _spend(numbers, lost.get((provider, team), {}))
+        for provider, team, *numbers in tx.execute(query).all()
+    }
+
+
+def cost_by_day_and_provider(
+    tx: Tx, organization_id: int, first: date, last: date, filters: Filters
+) -> list[tuple[date, str, int]]:
+    """(day, provider, cost) of all runs with a price, not code too, from first to last day, both included."""
+    s = rollup_spend.c
+    cost = s.counted_nanos + s.suggested_nanos + s.pending_nanos + _unlinked() + s.not_code_nanos
+    query = (
+        select(s.day, s.provider, summed(cost))
+        .where(
+            s.organization_id == organization_id,
+            s.cut == "whole",
+            s.day.between(first, last),
+            *narrow(rollup_spend, filters),
+        )
+        .group_by(s.day, s.provider)
+    )
+    return [(day, provider, total) for day, provider, total in tx.execute(query).all()]
+
+
+def usage(tx: Tx, organization_id: int, window: Window, filters: Filters) -> Sequence[int]:
+    """(runs, succeeded, summed latency in milliseconds, runs with a latency) of a window."""
+    s = rollup_spend.c
+    query = select(*(summed(s[name]) for name in ("runs", "succeeded", "latency_ms", "timed_runs"))).where(
+        *_where(organization_id, "team", window.start, window.end, filters)
+    )
+    return tuple(tx.execute(query).one())
+
+
+def latency_counts(
+    tx: Tx, organization_id: int, begin: datetime, end: datetime, provider: str | None
+) -> list[tuple[int, int]]:
+    """(log step, runs) of the latencies in [begin, end), fastest first; see `rollups.latency_step`."""
+    h = rollup_latency.c
+    query = (
+        select(h.step, summed(h.runs))
+        .where(h.organization_id == organization_id, h.bucket >= begin, h.bucket < end)
+        .group_by(h.step)
+        .order_by(h.step)
+    )
+    if provider is not None:
+        query = query.where(h.provider == provider)
+    return [(step, runs) for step, runs in tx.execute(query).all()]
+
+
 def unlinked_reasons(tx: Tx, organization_id: int, scope: str, window: Window, filters: Filters) -> dict[str, int]:
     """Cost of the window's unlinked runs by reason, dearest first; reasons without any are left out."""
     s = rollup_spend.c
@@ -96,21 +165,7 @@ def unmerged(
     r, key = rollup_links.c, _key(rollup_links, scope)
     found = Unmerged({}, {}, {})
     for outcome, ids in _not_merged(tx, organization_id).items():
-        query = (
-            select(key, r.day, summed(r.cost_nanos))
-            .where(
-                r.organization_id == organization_id,
-                # Spelled out, as the index of these rows alone is: with a parameter it could not be used.
-                r.state == literal_column(f"'{LinkState.COUNTED}'"),
-                r.pull_request_id != literal_column("0"),
-                one_of(r.pull_request_id, ids),
-                r.day.between(comparison.start, window.end),
-                *narrow(rollup_links, filters),
-            )
-            .group_by(key, r.day)
-            # SQLite would read all days instead.
-            .with_hint(rollup_links, "INDEXED BY ix_rollup_links_of_pull", "sqlite")
-        )
+        query = _of_pulls(organization_id, ids, comparison.start, window.end, filters, key, r.day)
         for row, day, cost in tx.execute(query).all():
             by_row = found.now if day >= window.start else found.before
             for sums in (by_row.setdefault(row, {}), found.by_day.setdefault(day, {})):
@@ -118,9 +173,31 @@ def unmerged(
     return found
 
 
+def _of_pulls(
+    organization_id: int, ids: Sequence[int], first: date, last: date, filters: Filters, *keys: ColumnElement[Any]
+) -> Select[Any]:
+    """Cost of these days that is linked to these pull requests, by these columns of rollup_links."""
+    r = rollup_links.c
+    return (
+        select(*keys, summed(r.cost_nanos))
+        .where(
+            r.organization_id == organization_id,
+            # Spelled out, as the index of these rows alone is: with a parameter it could not be used.
+            r.state == literal_column(f"'{LinkState.COUNTED}'"),
+            r.pull_request_id != literal_column("0"),
+            one_of(r.pull_request_id, ids),
+            r.day.between(first, last),
+            *narrow(rollup_links, filters),
+        )
+        .group_by(*keys)
+        # SQLite would read all days instead.
+        .with_hint(rollup_links, "INDEXED BY ix_rollup_links_of_pull", "sqlite")
+    )
+
+
 def _not_merged(tx: Tx, organization_id: int) -> dict[str, list[int]]:
     p = pull_requests.c
-    merged = literal_column(f"'{Outcome.MERGED}'")
+    merged: ColumnElement[str] = literal_column(f"'{Outcome.MERGED}'")
     ids: dict[str, list[int]] = {}
     query = select(p.outcome, p.id).where(p.organization_id == organization_id, p.outcome != merged)
     for outcome, id in tx.execute(query).all():

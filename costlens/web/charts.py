@@ -79,6 +79,21 @@ def spend_chart(report: RoiReport, *, compared: bool) -> dict[str, object]:
     }
 
 
+def stacked_chart(days: Sequence[date], series: Sequence[tuple[str, str, Sequence[int]]]) -> dict[str, object]:
+    """The JSON of a chart of days: (name, label, nano-dollars a day) of each series, a bar a day or a week."""
+    weekly = len(days) > LONGEST_DAILY
+    groups = _weeks(days) if weekly else [[each] for each in days]
+    drawn = [
+        (name, label, [sum(part) for part in _weeks(values)] if weekly else list(values))
+        for name, label, values in series
+    ]
+    return {
+        "labels": [date_range(group[0], group[-1]) if weekly else day(group[0]) for group in groups],
+        "ticks": _ticks([day(group[0]) for group in groups], "this week" if weekly else "today"),
+        "series": [_series(name, label, values) for name, label, values in drawn],
+    }
+
+
 def sparkline(values: Sequence[int]) -> str:
     """The `points` of an SVG polyline over `values`, scaled to SPARK_WIDTH × SPARK_HEIGHT from zero up; "" for none.
 

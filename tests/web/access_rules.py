@@ -87,6 +87,7 @@ OWNER, KEEPERS = ("owner",), ("owner", "admin")
 SAVED = 303  # a form leads back to its page, which says what came of it; here every id is one that nothing has
 # A queue that is away answers forms that need it with 503, and only after the check of the role.
 PAGES: dict[str, Page] = {
+    "overview.overview_page": Page(),
     "roi.repositories": Page(),
     "roi.teams": Page(),
     "pages.runs_page": Page(),

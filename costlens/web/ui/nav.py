@@ -31,6 +31,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "ROI",
         (
+            ("Overview", "overview", "layout-dashboard"),
             ("Repositories", "repositories", "book-marked"),
             ("Teams", "teams", "users"),
             ("Pull requests", "pulls", "git-pull-request"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -12,9 +12,10 @@ from typing import Annotated
 from flask import Blueprint, Response, render_template, request
 
 from costlens.domain.roi import Figures, RoiReport, RoiRow, Window
-from costlens.services.report_formats import roi_csv
+from costlens.services.report_formats import roi_csv, roi_json, roi_ndjson
 from costlens.web import charts
 from costlens.web.access import needs
+from costlens.web.answers import json_answer
 from costlens.web.ui.filter_bar import Bar, bar_of, instead
 from costlens.web.ui.filters import (
     NONE,
@@ -81,8 +82,8 @@ def roi_blueprint(frame_of: FrameOf, load: Loader, first_page: FirstPage) -> Blu
         if other := instead(nav, page, f"ROI by {scope}", chosen, bar):
             return other
         report = load(slug, scope, chosen.window, chosen.filters)
-        if request.args.get("format") == "csv":
-            return _as_csv(report)
+        if made := _as_file(report, request.args.get("format")):
+            return made
         return Response(first_page(slug) if report.data_through is None else render_roi(report, chosen, bar, nav))
 
     @blueprint.get("/app/<slug>/repositories")
@@ -145,12 +146,25 @@ def render_roi(
         hourly_cost_command=f"costlens organization set {shlex.quote(report.organization)} --hourly-cost 95",
         rows_behind=rows_behind,
         sort_url=sort_url,
-        csv_url=page_url(nav, page, query_of(filters) | {"format": "csv"}),
+        file_urls={
+            form: page_url(nav, page, query_of(filters) | {"format": form}) for form in ("csv", "json", "ndjson")
+        },
         now=now or datetime.now(UTC),
     )
 
 
-def _as_csv(report: RoiReport) -> Response:
-    name = f"roi-by-{report.scope}-{report.window.start}-{report.window.end}.csv"
+def _as_file(report: RoiReport, form: str | None) -> Response | None:
+    """The report as CSV, JSON or NDJSON (a row a line, those of the CSV). None: as a page."""
+    if form == "json":
+        return json_answer(roi_json(report))
+    if form not in _FILES:
+        return None
+    mimetype, lines = _FILES[form]
+    name = f"roi-by-{report.scope}-{report.window.start}-{report.window.end}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(roi_csv(report), mimetype="text/csv", headers=headers)
+    return Response(lines(report), mimetype=mimetype, headers=headers)
+
+
+_FILES: Mapping[str, tuple[str, Callable[[RoiReport], Iterator[str]]]] = MappingProxyType(
+    {"csv": ("text/csv", roi_csv), "ndjson": ("application/x-ndjson", roi_ndjson)}
+)
