@@ -21,7 +21,9 @@ _LABELS = {
     "provider": "Provider",
     "model": "Model",
     "environment": "Environment",
+    "tool": "Tool",
     "prompt": "promptId",
+    "result": "Result",
     "state": "Link",
     "reason": "Reason",
     "outcome": "Outcome",
@@ -34,6 +36,7 @@ _SELECTS = {
     "provider": "All providers",
     "model": "All models",
     "environment": "All environments",
+    "tool": "All tools",
 }
 _NONE = {"team": "No team", "repository": "No repository"}
 
