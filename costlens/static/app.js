@@ -62,7 +62,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (event.key === "?" && keys && !keys.open) showKeys();
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") document.querySelector("details.org[open]")?.removeAttribute("open");
+    if (event.key === "Escape") document.querySelector("details:is(.org, .why)[open]")?.removeAttribute("open");
   });
 
   const charts = [...document.querySelectorAll("canvas[data-chart]")].map(spendChart);
