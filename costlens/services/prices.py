@@ -1,26 +1,18 @@
-"""Prices of an organization: which models it uses at which price, its own prices and aliases, and what has none."""
+"""Prices of an organization: its own and its aliases, from a moment on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from costlens.domain.errors import InvalidInput, NotFound
-from costlens.domain.pricing import Override, RateCard, find_card
+from costlens.domain.pricing import Override, find_card
 from costlens.services.money import own_prices
 from costlens.services.run_rows import OLDEST
 from costlens.store import prices as price_store
 from costlens.store.engine import Store, Tx
 from costlens.store.organizations import add_audit, price_overrides
-from costlens.store.savings import ModelSums, model_sums
-
-
-@dataclass(frozen=True, slots=True)
-class PricedModel:
-    sums: ModelSums
-    card: RateCard | None  # None: no price is known
-    own: bool  # the organization's own price or alias holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +20,6 @@ class OwnPrice:
     id: int
     override: Override
     created_at: datetime
-
-
-def models(store: Store, organization_id: int, *, days: int, now: datetime | None = None) -> list[PricedModel]:
-    """The models of the last days' runs, the dearest first, with the price that holds now."""
-    at = now or datetime.now(UTC)
-    with store.read() as tx:
-        sums = model_sums(tx, organization_id, at - timedelta(days=days))
-        overrides = own_prices(tx, organization_id)
-    own = {(one.provider, one.model) for one in overrides if one.effective_from <= at}
-    return [
-        PricedModel(one, find_card(one.provider, one.model, at, overrides=overrides), (one.provider, one.model) in own)
-        for one in sums
-    ]
 
 
 def list_prices(store: Store, organization_id: int) -> list[OwnPrice]:

@@ -17,6 +17,4 @@ _INDEXES = (
 def upgrade() -> None:
     for name, columns, where in _INDEXES:
         rows = sa.text(where)
-        op.create_index(
-            name, "runs", ["organization_id", *columns], sqlite_where=rows, postgresql_where=rows
-        )
+        op.create_index(name, "runs", ["organization_id", *columns], sqlite_where=rows, postgresql_where=rows)

@@ -62,6 +62,9 @@ NARROWED = {
     "analytics.get_overview",
     "runs.list_runs",
     "runs.list_links",
+    "prompts.list_prompts",
+    "prompts.get_prompt",
+    "prices.list_models",
     "roi.get_summary",
     "roi.get_repositories",
     "roi.get_teams",
@@ -91,6 +94,8 @@ PAGES: dict[str, Page] = {
     "pages.runs_page": Page(),
     "pages.run_page": Page(),
     "pages.pulls_page": Page(),
+    "prompt_pages.prompts_page": Page(),
+    "prompt_pages.prompt_page": Page(status=404),  # no run names the prompt
     "start.first_page": Page(),
     "start.first_run": Page(),
     "demo.show": Page(OWNER),

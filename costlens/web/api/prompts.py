@@ -75,7 +75,7 @@ def list_prompts() -> Response:
     """Prompts by their name without the version, the dearest first."""
     organization = require_key("read").organization
     window = params.period(organization, default="30d")
-    report = prompt_service.prompts(context().store, organization, window, params.analytics_where(organization))
+    report = prompt_service.prompts(context().store, organization, window, params.usage_where(organization))
     if form := export_form():
         return prompts_file(form, organization, report)
     limit, after = params.number("limit", 100, 1, 1_000), read_text_cursor(params.text("cursor"))
@@ -90,5 +90,5 @@ def get_prompt(prompt_id: str) -> Response:
     """One prompt with its versions side by side, each by model."""
     organization = require_key("read").organization
     window = params.period(organization, default="30d")
-    name, where = prompt_id.replace("\0", ""), params.analytics_where(organization)
+    name, where = prompt_id.replace("\0", ""), params.usage_where(organization)
     return json_answer(prompt_answer(prompt_service.prompt(context().store, organization, window, name, where)))

@@ -97,6 +97,7 @@ def prompts_page(slug: str) -> Response:
         case str(form):
             return prompts_file(form, organization, report)
     filters = chosen.filters
+    basis = query_of(filters, *SPAN, *NARROWED)
     lines = lines_of(report, nav, chosen)
 
     def sort_url(column: str) -> str:
@@ -113,7 +114,8 @@ def prompts_page(slug: str) -> Response:
             report=report,
             lines=lines,
             total=report.total,
-            runs_url=page_url(nav, "runs", query_of(filters, *SPAN, *NARROWED)),
+            runs_url=page_url(nav, "runs", basis),
+            failed_url=page_url(nav, "runs", basis | {"result": "failed"}),
             started=around.shell.started,
             sort_url=sort_url,
             file_url=page_url(nav, "prompts", query_of(filters)),
@@ -138,7 +140,7 @@ def lines_of(report: PromptReport, nav: Nav, chosen: Chosen[PromptFilters]) -> l
 
 
 def _line(one: Prompt, nav: Nav, basis: Mapping[str, str]) -> Line:
-    url = page_url(nav, f"prompts/{quote(one.name, safe="")}", basis)
+    url = page_url(nav, "prompts/" + quote(one.name, safe=""), basis)
     versions = tuple(version.prompt_id for version in one.versions)
     runs_url = page_url(nav, "runs", {**basis, "prompt": versions[0]}) if len(versions) == 1 else None
     return Line("prompt", one.name, versions, one.sums, url, runs_url)
@@ -148,7 +150,7 @@ def prompt_page(slug: str, prompt_id: str) -> Response:
     """One prompt: cost per run, success, latency, models and merged work of each version."""
     around = frame(slug)
     organization, nav = around.organization, around.nav
-    page = f"prompts/{quote(prompt_id, safe="")}"
+    page = "prompts/" + quote(prompt_id, safe="")
     chosen = read(UsageFilters, request.args, organization.timezone, datetime.now(UTC))
     bar = bar_of(nav, page, chosen, options=names_of_runs(context().store, organization.id, chosen.window))
     if other := instead(nav, page, prompt_id, chosen, bar):
