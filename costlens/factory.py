@@ -40,8 +40,10 @@ from costlens.web.ui import (
     demo,
     github,
     invitations,
+    model_pages,
     pages,
-    prompts as prompt_pages,
+    price_pages,
+    prompt_pages,
     sign_in,
     start,
     styleguide,
@@ -99,7 +101,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(outside.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
-    app.register_blueprint(prompt_pages.blueprint())
+    for usage in (prompt_pages, price_pages, model_pages):
+        app.register_blueprint(usage.blueprint())
     app.register_blueprint(start.blueprint())
     app.register_blueprint(github.blueprint())
     app.register_blueprint(demo.blueprint())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -53,10 +53,7 @@ def set_price(
     override = Override(provider, model, effective_from or OLDEST, alias_of, picos)
 
     def work(tx: Tx) -> int:
-        if alias_of is not None:
-            others = [one for one in own_prices(tx, organization_id) if (one.provider, one.model) != (provider, model)]
-            if find_card(provider, model, max(at, override.effective_from), overrides=[*others, override]) is None:
-                raise InvalidInput(f"aliasOf: no price is known for {alias_of}", field="aliasOf")
+        _check_alias(own_prices(tx, organization_id), override, at)
         values = {
             "provider": provider,
             "model": model,
@@ -72,6 +69,37 @@ def set_price(
         return found
 
     return OwnPrice(store.transact(work), override, at)
+
+
+def try_price(store: Store, organization_id: int, override: Override, *, now: datetime | None = None) -> list[Override]:
+    """The organization's own prices as they would be with this one. Raises InvalidInput as `set_price` does."""
+    at = now or datetime.now(UTC)
+    with store.read() as tx:
+        stored = own_prices(tx, organization_id)
+    _check_alias(stored, override, at)
+    return [override, *(one for one in stored if _moment_of(one) != _moment_of(override))]
+
+
+def try_without(store: Store, organization_id: int, price_id: int) -> tuple[OwnPrice, list[Override]]:
+    """One of the organization's own prices, and the others as they would be without it. Raises NotFound."""
+    stored = list_prices(store, organization_id)
+    found = next((one for one in stored if one.id == price_id), None)
+    if found is None:
+        raise NotFound("No such price")
+    return found, [one.override for one in stored if one is not found]
+
+
+def _moment_of(one: Override) -> tuple[str, str, datetime]:
+    return one.provider, one.model, one.effective_from
+
+
+def _check_alias(stored: Iterable[Override], override: Override, at: datetime) -> None:
+    if override.alias_of is None:
+        return
+    others = [one for one in stored if (one.provider, one.model) != (override.provider, override.model)]
+    moment = max(at, override.effective_from)
+    if find_card(override.provider, override.model, moment, overrides=[*others, override]) is None:
+        raise InvalidInput(f"aliasOf: no price is known for {override.alias_of}", field="aliasOf")
 
 
 def remove_price(store: Store, organization_id: int, price_id: int, *, by: str, now: datetime | None = None) -> None:

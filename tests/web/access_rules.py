@@ -96,6 +96,14 @@ PAGES: dict[str, Page] = {
     "pages.pulls_page": Page(),
     "prompt_pages.prompts_page": Page(),
     "prompt_pages.prompt_page": Page(status=404),  # no run names the prompt
+    "model_pages.models_page": Page(),
+    "price_pages.prices_page": Page(),
+    "price_pages.preview_price": Page(KEEPERS, 400),  # nothing is asked
+    "price_pages.set_price": Page(KEEPERS, 400),
+    "price_pages.preview_removal": Page(KEEPERS, 404),
+    "price_pages.remove_price": Page(KEEPERS, 404),
+    "price_pages.preview_repricing": Page(KEEPERS),
+    "price_pages.reprice_runs": Page(KEEPERS, SAVED),
     "start.first_page": Page(),
     "start.first_run": Page(),
     "demo.show": Page(OWNER),

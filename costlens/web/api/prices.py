@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,12 +14,12 @@ from flask import Blueprint, Response
 from costlens.domain.errors import InvalidInput, TooLarge, Unavailable
 from costlens.domain.periods import day_start, last_days, local_day, parse_day
 from costlens.domain.price_list import price_list
-from costlens.domain.rate_cards import OVERRIDE_RATES, price_data_version
+from costlens.domain.rate_cards import OVERRIDE_RATES, Override, price_data_version
 from costlens.domain.shown import NANOS, moment
 from costlens.services import prices as price_service
 from costlens.services.models import models
 from costlens.services.prices import OwnPrice
-from costlens.services.repricing import Difference, reprice
+from costlens.services.repricing import Difference, Repriced, reprice
 from costlens.services.selected_runs import count
 from costlens.store.organizations import KeyRow
 from costlens.store.run_changes import Selection
@@ -220,9 +221,14 @@ def _after(text: str, zone: str) -> datetime:
         raise InvalidInput("endDate is out of range", field="endDate") from error
 
 
-def _reprice(key: KeyRow, where: Selection, *, apply: bool) -> shape.Repriced:
-    organization = key.organization.id
-    runs = count(context().store, organization, where)
+def reprice_some(
+    organization_id: int, where: Selection, *, apply: bool, by: str, prices: Sequence[Override] | None = None
+) -> Repriced | int:
+    """What changes, or what was changed; a number: so many runs are left to a job, as they are too many for a request.
+
+    Raises TooLarge for a dry run of too many, Unavailable when the queue is away.
+    """
+    runs = count(context().store, organization_id, where)
     if not apply and runs > LOOKED_AT:
         raise TooLarge(
             f"A dry run looks at most at {LOOKED_AT:,} runs, these are {runs:,}: narrow it by model or dates, or use "
@@ -230,10 +236,16 @@ def _reprice(key: KeyRow, where: Selection, *, apply: bool) -> shape.Repriced:
             field="startDate",
         )
     if apply and runs > AT_ONCE:
-        if not context().queue.reprice_soon(organization, asdict(where), _by(key)):
+        if not context().queue.reprice_soon(organization_id, asdict(where), by):
             raise Unavailable("The queue is away; nothing was repriced, try again in a moment", retry_after=5)
-        return _answer(runs, Difference(), {}, applied=False, queued=True)
-    done = reprice(context().store, organization, where, apply=apply, by=_by(key))
+        return runs
+    return reprice(context().store, organization_id, where, apply=apply, by=by, prices=prices)
+
+
+def _reprice(key: KeyRow, where: Selection, *, apply: bool) -> shape.Repriced:
+    done = reprice_some(key.organization.id, where, apply=apply, by=_by(key))
+    if isinstance(done, int):
+        return _answer(done, Difference(), {}, applied=False, queued=True)
     return _answer(done.runs, done.total, done.models, applied=apply, queued=False)
 
 

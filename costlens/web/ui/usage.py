@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 from flask import request
 
+from costlens.domain.pricing import RateCard
 from costlens.store.analytics import Amounts, Where
 from costlens.store.usage import TokenSums
 from costlens.web.ui.filters import NONE, Dates, a_text, an_id
@@ -59,6 +61,21 @@ def form_asked() -> str | None:
 def per_run(sums: Amounts | TokenSums) -> int | None:
     """Mean cost of the priced runs in nano-dollars, rounded half up. None: no run has a price."""
     return (2 * sums.cost_nanos + sums.priced_runs) // (2 * sums.priced_runs) if sums.priced_runs else None
+
+
+def per_thousand(sums: Amounts | TokenSums) -> int | None:
+    """The same of a thousand runs."""
+    if not sums.priced_runs:
+        return None
+    return (2000 * sums.cost_nanos + sums.priced_runs) // (2 * sums.priced_runs)
+
+
+def rate(value: int, card: RateCard) -> str:
+    """A rate of a card in dollars for a million tokens: "$2.50", "$0.075"."""
+    dollars = Decimal(value) / card.divisor / 1_000_000
+    text = f"{dollars.normalize():,f}"
+    whole, _, part = text.partition(".")
+    return f"${whole}.{part.ljust(2, '0')}"
 
 
 def cost_of(sums: Amounts | TokenSums) -> int | None:
