@@ -44,6 +44,7 @@ from costlens.web.ui import (
     pages,
     price_pages,
     prompt_pages,
+    run_pages,
     sign_in,
     start,
     styleguide,
@@ -101,7 +102,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(outside.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
-    for usage in (prompt_pages, price_pages, model_pages):
+    for usage in (run_pages, prompt_pages, price_pages, model_pages):
         app.register_blueprint(usage.blueprint())
     app.register_blueprint(start.blueprint())
     app.register_blueprint(github.blueprint())

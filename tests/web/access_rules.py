@@ -91,8 +91,9 @@ SAVED = 303  # a form leads back to its page, which says what came of it; here e
 PAGES: dict[str, Page] = {
     "roi.repositories": Page(),
     "roi.teams": Page(),
-    "pages.runs_page": Page(),
-    "pages.run_page": Page(),
+    "run_pages.runs_page": Page(),
+    "run_pages.run_page": Page(),
+    "run_pages.search_page": Page(),
     "pages.pulls_page": Page(),
     "prompt_pages.prompts_page": Page(),
     "prompt_pages.prompt_page": Page(status=404),  # no run names the prompt

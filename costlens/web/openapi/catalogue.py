@@ -119,7 +119,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "runs.list_runs": Operation(
         LOOK, "Runs, the newest first", ledger.RunList, files=True,
         params=(
-            *_SPAN, *_WHO, _MODEL, _PROMPT, Parameter("sessionId", "A session"),
+            *_SPAN, *_USED, _PROMPT, Parameter("sessionId", "A session"),
+            one_of("success", "Succeeded or failed", "true", "false"),
             one_of("state", "Link state", *_STATES),
             one_of("reason", "Why it is not linked", "no_repo", "no_person", "no_candidate", "rejected"),
             one_of("priced", "With or without a price", "true", "false"),

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from flask import Blueprint, Response, render_template, request
 
@@ -30,6 +29,7 @@ from costlens.web.ui.usage import (
     UsageFilters,
     form_asked,
     in_order,
+    path_part,
     per_run,
     where_of,
 )
@@ -140,7 +140,7 @@ def lines_of(report: PromptReport, nav: Nav, chosen: Chosen[PromptFilters]) -> l
 
 
 def _line(one: Prompt, nav: Nav, basis: Mapping[str, str]) -> Line:
-    url = page_url(nav, "prompts/" + quote(one.name, safe=""), basis)
+    url = page_url(nav, "prompts/" + path_part(one.name), basis)
     versions = tuple(version.prompt_id for version in one.versions)
     runs_url = page_url(nav, "runs", {**basis, "prompt": versions[0]}) if len(versions) == 1 else None
     return Line("prompt", one.name, versions, one.sums, url, runs_url)
@@ -150,7 +150,7 @@ def prompt_page(slug: str, prompt_id: str) -> Response:
     """One prompt: cost per run, success, latency, models and merged work of each version."""
     around = frame(slug)
     organization, nav = around.organization, around.nav
-    page = "prompts/" + quote(prompt_id, safe="")
+    page = "prompts/" + path_part(prompt_id)
     chosen = read(UsageFilters, request.args, organization.timezone, datetime.now(UTC))
     bar = bar_of(nav, page, chosen, options=names_of_runs(context().store, organization.id, chosen.window))
     if other := instead(nav, page, prompt_id, chosen, bar):

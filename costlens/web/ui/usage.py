@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 from flask import request
 
@@ -76,6 +77,11 @@ def rate(value: int, card: RateCard) -> str:
     text = f"{dollars.normalize():,f}"
     whole, _, part = text.partition(".")
     return f"${whole}.{part.ljust(2, '0')}"
+
+
+def path_part(name: str) -> str:
+    """A name as one part of a path, whatever it holds."""
+    return quote(name, safe="")
 
 
 def cost_of(sums: Amounts | TokenSums) -> int | None:
