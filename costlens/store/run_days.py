@@ -56,7 +56,7 @@ def days_of_runs(
         rows = _by_day(tx, t.rollup_links, organization_id, first, last, _ledger(where))
     else:
         rows = _of_runs(tx, organization_id, spans, where)
-    return [day for row in sorted(rows) if (day := _shown(row, where.priced)).runs]
+    return [day for row in sorted(rows, key=lambda row: row[0]) if (day := _shown(row, where.priced)).runs]
 
 
 def _shown(row: Sequence[Any], priced: bool | None) -> DayOfRuns:

@@ -154,14 +154,14 @@ def list_runs(
     return tx.execute(query).all()
 
 
-def beside(tx: Tx, organization_id: int, session_id: str, at: datetime, run_id: int, *, after: bool) -> Row[Any] | None:
+def beside(tx: Tx, organization_id: int, session_id: str, at: datetime, run_id: int, *, after: bool) -> Any:
     """Id, model and time of the run before or after a place in a session. None: there is none.
 
     The index knows the runs that the linker has seen; those that wait for it are few.
     """
     run = t.runs.c
     place = tuple_(run.occurred_at, run.id)
-    found: list[Row[Any]] = []
+    found: list[Any] = []
     for seen in (run.linked_at.is_not(None), run.linked_at.is_(None)):
         query = (
             select(run.id, run.model, run.occurred_at)

@@ -16,10 +16,12 @@ from costlens.store.engine import Store
 from costlens.store.organizations import Organization
 from costlens.store.tables import USAGE_COLUMNS
 from costlens.web.access import current_member
+from costlens.web.answers import json_answer
 from costlens.web.api.runs import details_object, price_note
 from costlens.web.formats import moment
 from costlens.web.ui.lists import EvidenceLine, RunDetail, RunRow, TokenLine, render_run
 from costlens.web.ui.nav import Nav, page_url
+from costlens.web.ui.usage import form_asked
 
 _CLASSES = {
     "input_uncached": "Input, not cached",
@@ -47,6 +49,8 @@ def render_details(
     run = found.run
     counted = next((link for link in found.links if link.state == "counted"), None)
     details = details_object(found)
+    if form_asked() == "json":
+        return json_answer({"run": details})
     return Response(
         render_run(
             RunDetail(
@@ -122,6 +126,8 @@ def _price_facts(found: RunDetails) -> tuple[tuple[str, str], ...]:
 
 def _facts(run: Any) -> tuple[tuple[str, str], ...]:
     facts = {
+        "Team": run.team,
+        "Repository": run.repository,
         "Source": run.source,
         "Session": run.session_id,
         "Branch": run.branch,

@@ -25,9 +25,9 @@ from costlens.web.answers import json_answer
 from costlens.web.api.cursors import read_run_cursor, run_cursor
 from costlens.web.api.runs import runs_answer, runs_file
 from costlens.web.context import context
-from costlens.web.histogram import bars_of
+from costlens.web.histogram import Bars, bars_of
 from costlens.web.ui.filter_bar import bar_of, instead
-from costlens.web.ui.filters import NONE, query_of, read
+from costlens.web.ui.filters import query_of, read
 from costlens.web.ui.frame import frame, signed_in
 from costlens.web.ui.lists import RunFilters, RunRow, RunsPage, render_runs
 from costlens.web.ui.nav import Nav, page_url
@@ -49,7 +49,6 @@ _CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         ),
     }
 )
-_CHIPS = {"prompt": {NONE: "none"}}
 
 
 def blueprint() -> Blueprint:
@@ -84,8 +83,9 @@ def runs_page(slug: str) -> Response:
             return runs_file(form, organization, every_run(page_of, limit=None, before=before))
     page = page_of(limit=PAGE, before=before)
     query = query_of(replace(asked, cursor=None))
+    bars: tuple[Bars, ...] = ()
     if asked.pull:
-        totals, bars = run_service.totals(store, organization.id, where), ()
+        totals = run_service.totals(store, organization.id, where)
     else:
         days = run_service.days(store, organization.id, span, where)
         totals = run_service.total_of(days)

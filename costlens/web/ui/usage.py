@@ -84,6 +84,11 @@ def path_part(name: str) -> str:
     return quote(name, safe="")
 
 
+def short(value: int) -> str:
+    """A large whole number in millions: "1,274.6 M"; below ten million as it is."""
+    return f"{value / 1e6:,.1f} M" if value >= 10_000_000 else f"{value:,}"
+
+
 def cost_of(sums: Amounts | TokenSums) -> int | None:
     """Nano-dollars. None: there are runs and none has a price."""
     return sums.cost_nanos if sums.priced_runs or not sums.runs else None

@@ -100,6 +100,7 @@ def test_why_a_run_costs_what_it_does(alice: Caller, owner: Person) -> None:
     assert "Without cache $0.0040" in page
     assert "genai-prices" in page
     assert before in page  # its neighbour in the session
+    assert owner.client.get(f"/app/acme/runs/{run}?format=json").json == alice.json(f"/runs/{run}")
     assert run in text_of(owner.client.get(f"/app/acme/runs/{before}"))
 
 
