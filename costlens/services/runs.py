@@ -100,12 +100,8 @@ def neighbours(store: Store, organization_id: int, run: Any) -> Neighbours:
     """What came before and after a run in its session."""
     if run.session_id is None:
         return Neighbours(None, None)
-    place = (run.session_id, run.occurred_at, run.id)
     with store.read() as tx:
-        return Neighbours(
-            run_store.beside(tx, organization_id, *place, after=False),
-            run_store.beside(tx, organization_id, *place, after=True),
-        )
+        return Neighbours(*run_store.beside(tx, organization_id, run.session_id, run.occurred_at, run.id))
 
 
 def without_cache(run: Any, card: RateCard) -> int:

@@ -224,9 +224,14 @@ def input_share(tx: Tx, organization_id: int, provider: str, model: str) -> floa
 
 def providers(tx: Tx, organization_id: int) -> list[str]:
     """Every provider that runs have named."""
-    r = t.rollup_15m.c
+    r = t.rollup_dimension.c
     return list(
-        tx.scalars(select(r.provider).where(r.organization_id == organization_id).distinct().order_by(r.provider))
+        tx.scalars(
+            select(r.value)
+            .where(r.organization_id == organization_id, r.dimension == "provider")
+            .distinct()
+            .order_by(r.value)
+        )
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, select, tuple_, update
+from sqlalchemy import BigInteger, Row, Select, bindparam, func, select, tuple_, type_coerce, update
 
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
@@ -15,12 +15,13 @@ from costlens.store.engine import Tx
 from costlens.store.link_marks import mark_mates
 from costlens.store.lookups import look_up
 from costlens.store.plans import checked
-from costlens.store.types import among, one_of
+from costlens.store.types import among, one_of, to_millis
 from costlens.store.upsert import insert_many, insert_tuples
 
 RunRow = Mapping[str, Any]
 Key = tuple[str, str]  # kind, value
 
+_WAITING = 500  # runs of one session that wait for the linker
 _KEY_COLUMNS = ("organization_id", "kind", "value", "run_id", "content_hash")
 
 
@@ -154,25 +155,29 @@ def list_runs(
     return tx.execute(query).all()
 
 
-def beside(tx: Tx, organization_id: int, session_id: str, at: datetime, run_id: int, *, after: bool) -> Any:
-    """Id, model and time of the run before or after a place in a session. None: there is none.
+def beside(
+    tx: Tx, organization_id: int, session_id: str, at: datetime, run_id: int
+) -> tuple[Row[Any] | None, Row[Any] | None]:
+    """Id, model and time of the runs before and after a place in a session. None: there is none.
 
-    The index knows the runs that the linker has seen; those that wait for it are few.
+    The index knows the runs that the linker has seen; those that wait for it are few, and looked through here.
     """
     run = t.runs.c
-    place = tuple_(run.occurred_at, run.id)
-    found: list[Any] = []
-    for seen in (run.linked_at.is_not(None), run.linked_at.is_(None)):
-        query = (
-            select(run.id, run.model, run.occurred_at)
-            .where(run.organization_id == organization_id, run.session_id == session_id, seen)
-            .where(place > (at, run_id) if after else place < (at, run_id))
-            .order_by(*((run.occurred_at, run.id) if after else (run.occurred_at.desc(), run.id.desc())))
-            .limit(1)
-        )
-        found += tx.execute(query).all()
-    found.sort(key=lambda row: (row.occurred_at, row.id), reverse=not after)
-    return found[0] if found else None
+    named = select(run.id, run.model, run.occurred_at).where(
+        run.organization_id == organization_id, run.session_id == session_id
+    )
+    # Sums, so that SQLite takes the index of the session and not that of the time.
+    moment = type_coerce(run.occurred_at, BigInteger) + 0
+    place, here = tuple_(moment, run.id), (to_millis(at), run_id)
+    seen = named.where(run.linked_at.is_not(None)).limit(1)
+    found: list[Row[Any]] = []
+    for condition, order in ((place < here, (moment.desc(), run.id.desc())), (place > here, (moment, run.id))):
+        found += tx.execute(seen.where(condition).order_by(*order))
+    found += tx.execute(named.where(run.linked_at.is_(None)).limit(_WAITING))
+    found.sort(key=lambda row: (row.occurred_at, row.id))
+    before = [row for row in found if (row.occurred_at, row.id) < (at, run_id)]
+    after = [row for row in found if (row.occurred_at, row.id) > (at, run_id)]
+    return (before[-1] if before else None, after[0] if after else None)
 
 
 def _target() -> Any:

@@ -163,7 +163,8 @@ def _shipped(
         .select_from(t.runs)
         .join(t.links, (link.organization_id == run.organization_id) & (link.run_id == run.id))
         .outerjoin(t.pull_requests, pull.id == link.pull_request_id)
-        .where(run.organization_id == organization_id, one_of(run.prompt_id, prompt_ids), run.prompt_id.is_not(None))
+        # The list in the statement itself: of one in a parameter SQLite expects too much, and goes by time instead.
+        .where(run.organization_id == organization_id, run.prompt_id.in_(prompt_ids), run.prompt_id.is_not(None))
         .where(run.linked_at.is_not(None), run.occurred_at >= since, run.occurred_at < until, *narrow)
         .where(link.state == "counted", link.valid_to.is_(None))
         .group_by(*groups)
