@@ -70,10 +70,18 @@ def _by_dimension(
     tx: Tx, organization_id: int, first: date, last: date, where: RunFilter, name: str | None
 ) -> list[Sequence[Any]]:
     r = t.rollup_dimension.c
-    narrow = [r.dimension == _DIMENSIONS.get(name or "provider")]
+    query = (
+        select(r.value, r.day, func.sum(r.runs), func.sum(r.priced_runs), func.sum(r.cost_nanos))
+        .where(r.organization_id == organization_id, r.day >= first, r.day <= last)
+        .where(r.dimension == _DIMENSIONS[name or "provider"])
+        .group_by(r.value, r.day)  # as the primary key goes: by day alone SQLite reads every dimension
+    )
     if name:
-        narrow.append(r.value == str(getattr(where, name) or ""))
-    return _by_day(tx, t.rollup_dimension, organization_id, first, last, narrow)
+        query = query.where(r.value == str(getattr(where, name) or ""))
+    found: dict[date, list[int]] = {}
+    for _, day, *sums in tx.execute(query):
+        _add_day(found, day, sums)
+    return [(day, *sums) for day, sums in found.items()]
 
 
 def _by_day(
@@ -141,6 +149,10 @@ def _local_day(column: Any, offset: timedelta) -> Any:
 
 def _add(found: dict[date, list[int]], rows: Iterable[Any]) -> None:
     for number, *sums in rows:
-        old = found.setdefault(EPOCH.date() + timedelta(days=int(number)), [0, 0, 0])
-        for place, value in enumerate(sums):
-            old[place] += int(value)
+        _add_day(found, EPOCH.date() + timedelta(days=int(number)), sums)
+
+
+def _add_day(found: dict[date, list[int]], day: date, sums: Iterable[Any]) -> None:
+    old = found.setdefault(day, [0, 0, 0])
+    for place, value in enumerate(sums):
+        old[place] += int(value)
