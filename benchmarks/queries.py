@@ -1,9 +1,10 @@
-"""The overview, drill-downs of a year, ROI by repository and pull requests over HTTP, at 10⁵, 10⁶ or 10⁷ runs.
+"""The overview, drill-downs of a year, ROI and the pages over HTTP, at 10⁵, 10⁶ or 10⁷ runs.
 
-    python -m benchmarks.queries [--runs 100000 1000000] [--engine sqlite postgresql] [--rounds 20]
+    python -m benchmarks.queries [--runs 100000 1000000] [--engine sqlite postgresql] [--rounds 20] [--only pages]
 
-For each size it makes a database, starts `costlens web` on it, asks each route over one connection and prints median
-and worst milliseconds, of the first call too. 10⁷ runs take about 15 minutes and 9 GB to make.
+For each size it makes a database, starts `costlens web` on it, asks each route over one connection and prints median,
+95th percentile and worst milliseconds, of the first call too; pages as a browser that is signed in. 10⁷ runs take about
+15 minutes and 9 GB to make.
 
 The data: one organization, 365 days up to yesterday, the same number of runs each day; 200 people in 12 teams, 40
 repositories, 30 prompts, 4 models of 2 providers, 3 tools, one run in twenty in production; 97 % of a repository's runs
@@ -23,13 +24,14 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import event, insert
 
 from benchmarks.export import link as link_row
 from benchmarks.ingest import MODELS
 from benchmarks.instances import ROOT, answer_of, instance, serving
-from costlens.services.organizations import sign_in_link
+from costlens.domain.runs import show_id
 from costlens.services.verify import check
 from costlens.store import tables as t
 from costlens.store.engine import Store, Tx
@@ -54,15 +56,37 @@ ROUTES = (
     ("pull requests by cost, 28 days", "/roi/pull-requests?sort=cost"),
     ("one pull request", "/roi/pull-requests/acme/repository-7/490"),
 )
+# Of the organization's pages; the period is 28 days unless it is said.
 PAGES = (
-    ("page: pull requests", "/app/acme/pulls"),
-    ("page: pull requests by cost", "/app/acme/pulls?sort=cost"),
-    ("page: one pull request", "/app/acme/pulls/acme/repository-7/490"),
-    ("page: one repository", "/app/acme/repositories/acme/repository-7"),
-    ("page: its direct work", "/app/acme/repositories/acme/repository-7?tab=commits"),
-    ("page: its prompts", "/app/acme/repositories/acme/repository-7?tab=prompts"),
-    ("page: what it has not linked", "/app/acme/repositories/acme/repository-7?tab=unlinked"),
-    ("page: not linked, by reason", "/app/acme/unlinked"),
+    ("runs", "runs"),
+    ("runs, failed of one team", "runs?team=1&result=failed"),
+    ("runs, unlinked of a provider", "runs?provider=openai&state=unlinked"),
+    ("runs, one prompt and model", "runs?prompt=prompt-3-v1&model=gpt-5.4"),
+    ("runs, none matches", "runs?model=unheard-of&tool=tool-1"),
+    ("runs, without a price", "runs?price=none"),
+    ("runs, 12 months", "runs?period=12m"),
+    ("one run", "runs/{run}"),
+    ("prompts", "prompts"),
+    ("prompts of one team", "prompts?team=1"),
+    ("prompts, 12 months", "prompts?period=12m"),
+    ("one prompt", "prompts/prompt-3"),
+    ("models", "models"),
+    ("models of one repository", "models?repository=1"),
+    ("models, 12 months", "models?period=12m"),
+    ("prices", "models/prices"),
+    ("search, a request", "search?q=request-77"),
+    ("search, nothing", "search?q=zzz"),
+    ("overview", "overview"),
+    ("ROI by repository, 12 months", "repositories?period=12m"),
+    ("ROI by team, 12 months", "teams?period=12m"),
+    ("pull requests", "pulls"),
+    ("pull requests by cost", "pulls?sort=cost"),
+    ("one pull request", "pulls/acme/repository-7/490"),
+    ("one repository", "repositories/acme/repository-7"),
+    ("its direct work", "repositories/acme/repository-7?tab=commits"),
+    ("its prompts", "repositories/acme/repository-7?tab=prompts"),
+    ("what it has not linked", "repositories/acme/repository-7?tab=unlinked"),
+    ("not linked, by reason", "unlinked"),
 )
 
 
@@ -189,15 +213,6 @@ def _run(
     }
 
 
-def cookie(port: int, token: str) -> str:
-    """The session of who follows a link to sign in."""
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-    connection.request("GET", f"/sign-in/{token}")
-    given = connection.getresponse().headers["Set-Cookie"]
-    connection.close()
-    return str(given.partition(";")[0])
-
-
 def times(port: int, headers: dict[str, str], path: str, rounds: int) -> Iterator[float]:
     """Milliseconds of each call over one connection, read to the end."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
@@ -207,16 +222,25 @@ def times(port: int, headers: dict[str, str], path: str, rounds: int) -> Iterato
         answer = connection.getresponse()
         body = answer.read()
         yield 1000 * (time.perf_counter() - started)
-        if answer.status != 200:
+        if answer.status not in (200, 302):
             raise SystemExit(f"{path}: {answer.status} {body[:200]!r}")
     connection.close()
 
 
-def measure(engine: str, count: int, rounds: int) -> None:
+def cookie_of(port: int, sign_in_url: str) -> str:
+    """What a browser sends that has followed a sign-in link."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", urlsplit(sign_in_url).path)
+    found = connection.getresponse().getheader("Set-Cookie") or ""
+    connection.close()
+    return found.partition(";")[0]
+
+
+def measure(engine: str, count: int, rounds: int, only: str | None) -> None:
     """One size on one engine."""
     with instance(ROOT, engine) as one:
         made = answer_of(one, "organization", "create", "Acme", "--owner", "alice@example.com", "--json")
-        key = json.loads(made)["apiKey"]
+        created = json.loads(made)
         store = Store(one.database_url)
         if engine == "sqlite":  # only while filling
             event.listen(store.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF"))
@@ -229,16 +253,18 @@ def measure(engine: str, count: int, rounds: int) -> None:
         print(f"\n{engine}, {count:,} runs made in {took:,.0f} s", flush=True)
         if count <= 1_000_000 and check(store, organization.id).differing:
             raise SystemExit("the sums are not those of the runs")
-        token = sign_in_link(store, "alice@example.com")
         store.close()
         with serving(one, 1) as (port, _):
-            caller, reader = {"Authorization": f"Bearer {key}"}, {"Cookie": cookie(port, token)}
-            for name, path, headers in (
-                *((*route, caller) for route in ROUTES),
-                *((*route, reader) for route in PAGES),
-            ):
-                found = list(times(port, headers, path, rounds))
-                print(f"  {name:30} median {statistics.median(found):7.1f} ms   worst {max(found):7.1f} ms", flush=True)
+            caller = {"Authorization": f"Bearer {created['apiKey']}"}
+            reader = {"Cookie": cookie_of(port, created["signInUrl"])}
+            run = show_id("run", count // 2)
+            asked = [(name, path, caller) for name, path in ROUTES if only != "pages"]
+            asked += [(f"page: {name}", f"/app/acme/{path.format(run=run)}", reader) for name, path in PAGES]
+            for name, path, headers in asked:
+                found = sorted(times(port, headers, path, rounds))
+                p95 = found[min(len(found) - 1, int(0.95 * len(found)))]
+                figures = f"median {statistics.median(found):7.1f}   p95 {p95:7.1f}   worst {found[-1]:7.1f} ms"
+                print(f"  {name:35} {figures}", flush=True)
 
 
 def main() -> None:
@@ -246,10 +272,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--engine", nargs="+", choices=ENGINES, default=["sqlite"])
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--only", choices=["pages"], help="leave out the routes of the API")
     given = parser.parse_args()
     for engine in given.engine:
         for count in given.runs:
-            measure(engine, count, given.rounds)
+            measure(engine, count, given.rounds, given.only)
 
 
 if __name__ == "__main__":

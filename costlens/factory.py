@@ -41,11 +41,15 @@ from costlens.web.ui import (
     demo,
     github,
     invitations,
+    model_pages,
     overview,
     pages,
+    price_pages,
+    prompt_pages,
     pull_list,
     pulls,
     repository,
+    run_pages,
     sign_in,
     start,
     styleguide,
@@ -101,10 +105,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(webhooks.blueprint())
     for outside in (accounts, sign_in, invitations):
         app.register_blueprint(outside.blueprint())
-    app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
     for module in (overview, pull_list, pulls, corrections, repository):
         app.register_blueprint(module.blueprint())
+    for usage in (run_pages, prompt_pages, price_pages, model_pages):
+        app.register_blueprint(usage.blueprint())
     app.register_blueprint(start.blueprint())
     app.register_blueprint(github.blueprint())
     app.register_blueprint(demo.blueprint())

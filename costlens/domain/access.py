@@ -28,6 +28,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "manage_teams": _KEEPERS,
         "manage_keys": _KEEPERS,  # shared keys, and everybody's
         "manage_github": _KEEPERS,  # the connection and its repositories
+        "manage_prices": _KEEPERS,  # the organization's own prices, and pricing stored runs anew
         "manage_organization": _KEEPERS,  # name, time zone, hourly cost
         "see_audit_log": _KEEPERS,
         "manage_owners": _OWNERS,  # make, remove and invite owners
@@ -54,6 +55,7 @@ _WORDS = {
     "manage_teams": "manage teams",
     "manage_keys": "manage the keys of others",
     "manage_github": "change the connection with GitHub",
+    "manage_prices": "change prices",
     "manage_organization": "change the organization",
     "manage_owners": "make, change or remove owners",
     "manage_sign_in": "change who may sign in",

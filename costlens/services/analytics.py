@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -67,7 +67,7 @@ def overview(
     Raises InvalidInput on `timezone` otherwise: the rollup that knows those keeps whole days of that zone.
     """
     narrow = where or Where()
-    own_days = (narrow.team_id, narrow.repository_id, narrow.prompt_id) != (None, None, None)
+    own_days = replace(narrow, provider=None, model=None) != Where()  # what the quarter hours do not know
     if (own_days or group_by) and window.timezone != organization.timezone:
         raise InvalidInput(
             f"With team, repo, promptId or groupBy the time zone must be the organization's, {organization.timezone}",

@@ -1,26 +1,18 @@
-"""Prices of an organization: which models it uses at which price, its own prices and aliases, and what has none."""
+"""Prices of an organization: its own and its aliases, from a moment on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from costlens.domain.errors import InvalidInput, NotFound
-from costlens.domain.pricing import Override, RateCard, find_card
+from costlens.domain.pricing import Override, find_card
 from costlens.services.money import own_prices
 from costlens.services.run_rows import OLDEST
 from costlens.store import prices as price_store
 from costlens.store.engine import Store, Tx
 from costlens.store.organizations import add_audit, price_overrides
-from costlens.store.savings import ModelSums, model_sums
-
-
-@dataclass(frozen=True, slots=True)
-class PricedModel:
-    sums: ModelSums
-    card: RateCard | None  # None: no price is known
-    own: bool  # the organization's own price or alias holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +20,6 @@ class OwnPrice:
     id: int
     override: Override
     created_at: datetime
-
-
-def models(store: Store, organization_id: int, *, days: int, now: datetime | None = None) -> list[PricedModel]:
-    """The models of the last days' runs, the dearest first, with the price that holds now."""
-    at = now or datetime.now(UTC)
-    with store.read() as tx:
-        sums = model_sums(tx, organization_id, at - timedelta(days=days))
-        overrides = own_prices(tx, organization_id)
-    own = {(one.provider, one.model) for one in overrides if one.effective_from <= at}
-    return [
-        PricedModel(one, find_card(one.provider, one.model, at, overrides=overrides), (one.provider, one.model) in own)
-        for one in sums
-    ]
 
 
 def list_prices(store: Store, organization_id: int) -> list[OwnPrice]:
@@ -74,10 +53,7 @@ def set_price(
     override = Override(provider, model, effective_from or OLDEST, alias_of, picos)
 
     def work(tx: Tx) -> int:
-        if alias_of is not None:
-            others = [one for one in own_prices(tx, organization_id) if (one.provider, one.model) != (provider, model)]
-            if find_card(provider, model, max(at, override.effective_from), overrides=[*others, override]) is None:
-                raise InvalidInput(f"aliasOf: no price is known for {alias_of}", field="aliasOf")
+        _check_alias(own_prices(tx, organization_id), override, at)
         values = {
             "provider": provider,
             "model": model,
@@ -93,6 +69,37 @@ def set_price(
         return found
 
     return OwnPrice(store.transact(work), override, at)
+
+
+def try_price(store: Store, organization_id: int, override: Override, *, now: datetime | None = None) -> list[Override]:
+    """The organization's own prices as they would be with this one. Raises InvalidInput as `set_price` does."""
+    at = now or datetime.now(UTC)
+    with store.read() as tx:
+        stored = own_prices(tx, organization_id)
+    _check_alias(stored, override, at)
+    return [override, *(one for one in stored if _moment_of(one) != _moment_of(override))]
+
+
+def try_without(store: Store, organization_id: int, price_id: int) -> tuple[OwnPrice, list[Override]]:
+    """One of the organization's own prices, and the others as they would be without it. Raises NotFound."""
+    stored = list_prices(store, organization_id)
+    found = next((one for one in stored if one.id == price_id), None)
+    if found is None:
+        raise NotFound("No such price")
+    return found, [one.override for one in stored if one is not found]
+
+
+def _moment_of(one: Override) -> tuple[str, str, datetime]:
+    return one.provider, one.model, one.effective_from
+
+
+def _check_alias(stored: Iterable[Override], override: Override, at: datetime) -> None:
+    if override.alias_of is None:
+        return
+    others = [one for one in stored if (one.provider, one.model) != (override.provider, override.model)]
+    moment = max(at, override.effective_from)
+    if find_card(override.provider, override.model, moment, overrides=[*others, override]) is None:
+        raise InvalidInput(f"aliasOf: no price is known for {override.alias_of}", field="aliasOf")
 
 
 def remove_price(store: Store, organization_id: int, price_id: int, *, by: str, now: datetime | None = None) -> None:

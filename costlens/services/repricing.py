@@ -61,6 +61,7 @@ def reprice(
     where: Selection,
     *,
     apply: bool = False,
+    prices: Sequence[Override] | None = None,
     by: str = "console",
     now: datetime | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -69,16 +70,21 @@ def reprice(
 
     A run whose money stays the same is left as it is, with its price version, so a second time changes nothing; one
     that was ended in the middle is completed by the next. The audit log tells when it began and what it changed.
-    `progress` is told (runs done, runs in all).
+    `progress` is told (runs done, runs in all). `prices` are own prices to try instead of the stored ones; only a dry
+    run can. Raises ValueError otherwise.
     """
+    if apply and prices is not None:
+        raise ValueError("prices can only be tried")
     at = now or datetime.now(UTC)
     with store.read() as tx:
         expected = count_selected(tx, organization_id, where)
     found = Repriced()
     for page in selected(store, organization_id, where):
         found.runs += len(page)
-        with store.read() as tx:
-            overrides = own_prices(tx, organization_id)
+        overrides = prices
+        if overrides is None:
+            with store.read() as tx:
+                overrides = own_prices(tx, organization_id)
         differing = _differing(page, overrides)
         if differing and apply:
             if not found.total.runs:

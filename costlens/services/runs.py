@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from costlens.domain.errors import NotFound
 from costlens.domain.periods import bounds
-from costlens.domain.pricing import Override, PriceLine, RateCard, explain, find_card
+from costlens.domain.pricing import Override, PriceLine, RateCard, cost_nanos, explain, find_card
+from costlens.domain.roi import Window
+from costlens.domain.usage import Usage
+from costlens.services.analytics import spans
 from costlens.store import links as link_store
 from costlens.store import runs as run_store
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization, price_overrides
+from costlens.store.run_days import DayOfRuns, days_of_runs
 from costlens.store.runs import RunFilter, RunTotals, usage_of
 
-__all__ = ["Page", "RunDetails", "bounds", "page_of_links", "page_of_runs", "run_details", "totals"]
+__all__ = [
+    "Page",
+    "RunDetails",
+    "bounds",
+    "days",
+    "neighbours",
+    "page_of_links",
+    "page_of_runs",
+    "run_details",
+    "total_of",
+    "totals",
+    "without_cache",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +57,11 @@ def page_of_runs(
     *,
     limit: int,
     before: tuple[datetime, int] | None = None,
+    ascending: bool = False,
 ) -> Page:
-    """Runs of a filter, newest first; `before` is the (occurred_at, id) of the last run already shown."""
+    """Runs of a filter, newest first or else oldest first; `before` is the (occurred_at, id) of the last run shown."""
     with store.read() as tx:
-        rows = run_store.list_runs(tx, organization.id, where, limit=limit + 1, before=before)
+        rows = run_store.list_runs(tx, organization.id, where, limit=limit + 1, before=before, ascending=ascending)
     return Page(rows[:limit], len(rows) > limit)
 
 
@@ -52,6 +69,49 @@ def totals(store: Store, organization_id: int, where: RunFilter) -> RunTotals:
     """Count and cost of all runs of a filter, on all pages."""
     with store.read() as tx:
         return run_store.total_runs(tx, organization_id, where)
+
+
+def days(store: Store, organization_id: int, window: Window, where: RunFilter) -> list[DayOfRuns]:
+    """Runs and cost of each day of a window that has any, in the organization's own zone, under the same filter."""
+    with store.read() as tx:
+        return days_of_runs(tx, organization_id, window.start, window.end, spans(window), where)
+
+
+def total_of(days: Iterable[DayOfRuns]) -> RunTotals:
+    """All days together."""
+    every = list(days)
+    runs = sum(day.runs for day in every)
+    return RunTotals(runs, sum(day.cost_nanos for day in every), runs - sum(day.priced_runs for day in every))
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The runs beside one in its session."""
+
+    before: Any  # None: it is the first, or names no session
+    after: Any  # None: it is the last, or names no session
+
+
+def neighbours(store: Store, organization_id: int, run: Any) -> Neighbours:
+    """What came before and after a run in its session."""
+    if run.session_id is None:
+        return Neighbours(None, None)
+    with store.read() as tx:
+        return Neighbours(*run_store.beside(tx, organization_id, run.session_id, run.occurred_at, run.id))
+
+
+def without_cache(run: Any, card: RateCard) -> int:
+    """What a run's tokens cost with all input at the full rate, in nano-dollars."""
+    usage = usage_of(dict(run._mapping))
+    return cost_nanos(
+        Usage(
+            input_uncached=usage.input,
+            output_text=usage.output_text,
+            output_reasoning=usage.output_reasoning,
+            quality=usage.quality,
+        ),
+        card,
+    )
 
 
 def page_of_links(

@@ -47,11 +47,10 @@ def own_demo(store: Store, user_id: int) -> Organization | None:
 
 
 def names_of_runs(store: Store, organization_id: int, window: Window) -> dict[str, list[str]]:
-    """Models and environments of the runs of a window, by the filter that offers them; `none`: runs that name none."""
+    """Models, environments and tools of the runs of a window, by the filter that offers them; `none`: runs that name
+    none.
+    """
+    dimensions = ("model", "environment", "tool")
     with store.read() as tx:
-        return {
-            dimension: [
-                name or "none" for name in analytics.names_in(tx, organization_id, dimension, window.start, window.end)
-            ]
-            for dimension in ("model", "environment")
-        }
+        found = analytics.names_in_several(tx, organization_id, dimensions, window.start, window.end)
+    return {dimension: [name or "none" for name in found.get(dimension, ())] for dimension in dimensions}

@@ -56,11 +56,14 @@ class Where:
     model: str | None = None
     team_id: int | None = None  # 0: no team
     repository_id: int | None = None  # 0: no repository
-    prompt_id: str | None = None
+    prompt_id: str | None = None  # '': none
     person_id: int | None = None
+    environment: str | None = None  # '': none
+    tool: str | None = None  # '': none
 
 
-def _columns(table: Any) -> list[ColumnElement[Any]]:
+def amount_columns(table: Any) -> list[ColumnElement[Any]]:
+    """What Amounts holds, summed over a rollup."""
     tokens = sum((table.c[name] for name in t.USAGE_COLUMNS[1:]), start=table.c[t.USAGE_COLUMNS[0]])
     return [
         *(func.sum(table.c[name]).label(name) for name in _SUMS),
@@ -82,8 +85,8 @@ def sums_of_quarters(
         local = type_coerce(r.bucket, BigInteger) + literal(offset // timedelta(milliseconds=1), BigInteger)
         day = (local // _DAY).label("day")
         query = (
-            select(day, r.provider, r.model, *_columns(t.rollup_15m))
-            .where(r.organization_id == organization_id, r.bucket >= start, r.bucket < end, *_where(r, where))
+            select(day, r.provider, r.model, *amount_columns(t.rollup_15m))
+            .where(r.organization_id == organization_id, r.bucket >= start, r.bucket < end, *model_conditions(r, where))
             .group_by(day, r.provider, r.model)
         )
         found += [_sums(row, EPOCH.date() + timedelta(days=row.day)) for row in tx.execute(query)]
@@ -94,8 +97,8 @@ def sums_of_days(tx: Tx, organization_id: int, first: date, last: date, where: W
     """Sums by day (of the organization's own zone), provider and model from the daily rollup, both days included."""
     r = t.rollup_day.c
     query = (
-        select(r.day, r.provider, r.model, *_columns(t.rollup_day))
-        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *_narrow(r, where))
+        select(r.day, r.provider, r.model, *amount_columns(t.rollup_day))
+        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *day_conditions(r, where))
         .group_by(r.day, r.provider, r.model)
     )
     return [_sums(row, row.day) for row in tx.execute(query)]
@@ -105,7 +108,7 @@ def sums_of_providers(tx: Tx, organization_id: int, first: date, last: date) -> 
     """Sums by day of the organization's own zone and provider, of all models: far fewer rows than the others read."""
     r = t.rollup_dimension.c
     query = (
-        select(r.day, r.value.label("provider"), literal("").label("model"), *_columns(t.rollup_dimension))
+        select(r.day, r.value.label("provider"), literal("").label("model"), *amount_columns(t.rollup_dimension))
         .where(r.organization_id == organization_id, r.dimension == "provider", r.day >= first, r.day <= last)
         .group_by(r.value, r.day)
     )
@@ -116,7 +119,7 @@ def sums_by_dimension(tx: Tx, organization_id: int, dimension: str, first: date,
     """Sums by the values of one of DIMENSIONS over days of the organization's own zone, both included."""
     r = t.rollup_dimension.c
     query = (
-        select(r.value, *_columns(t.rollup_dimension))
+        select(r.value, *amount_columns(t.rollup_dimension))
         .where(r.organization_id == organization_id, r.dimension == dimension, r.day >= first, r.day <= last)
         .group_by(r.value)
     )
@@ -130,8 +133,8 @@ def sums_by_dimension_where(
     r = t.rollup_day.c
     column = r[t.DIMENSIONS[dimension]]
     query = (
-        select(column.label("value"), *_columns(t.rollup_day))
-        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *_narrow(r, where))
+        select(column.label("value"), *amount_columns(t.rollup_day))
+        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *day_conditions(r, where))
         .group_by(column)
     )
     return [_group(row) for row in tx.execute(query)]
@@ -170,18 +173,22 @@ def _names_query(organization_id: int, dimension: str, ids: Sequence[int]) -> Se
     )
 
 
-def _narrow(columns: Any, where: Where) -> list[ColumnElement[bool]]:
-    found = _where(columns, where)
+def day_conditions(columns: Any, where: Where) -> list[ColumnElement[bool]]:
+    """Which rows of the daily rollup, which knows every filter."""
+    found = model_conditions(columns, where)
     pairs = (
         (columns.team_id, where.team_id),
         (columns.repository_id, where.repository_id),
         (columns.prompt_id, where.prompt_id),
         (columns.person_id, where.person_id),
+        (columns.environment, where.environment),
+        (columns.tool, where.tool),
     )
     return found + [column == value for column, value in pairs if value is not None]
 
 
-def _where(columns: Any, where: Where) -> list[ColumnElement[bool]]:
+def model_conditions(columns: Any, where: Where) -> list[ColumnElement[bool]]:
+    """The part of the filters that every rollup of usage knows."""
     pairs = ((columns.provider, where.provider), (columns.model, where.model))
     return [column == value for column, value in pairs if value is not None]
 
@@ -217,9 +224,14 @@ def input_share(tx: Tx, organization_id: int, provider: str, model: str) -> floa
 
 def providers(tx: Tx, organization_id: int) -> list[str]:
     """Every provider that runs have named."""
-    r = t.rollup_15m.c
+    r = t.rollup_dimension.c
     return list(
-        tx.scalars(select(r.provider).where(r.organization_id == organization_id).distinct().order_by(r.provider))
+        tx.scalars(
+            select(r.value)
+            .where(r.organization_id == organization_id, r.dimension == "provider")
+            .distinct()
+            .order_by(r.value)
+        )
     )
 
 
@@ -233,6 +245,23 @@ def names_in(tx: Tx, organization_id: int, dimension: str, first: date, last: da
         .order_by(r.value)
     )
     return list(tx.scalars(query))
+
+
+def names_in_several(
+    tx: Tx, organization_id: int, dimensions: Sequence[str], first: date, last: date
+) -> dict[str, list[str]]:
+    """The same of several dimensions in one statement."""
+    r = t.rollup_dimension.c
+    query = (
+        select(r.dimension, r.value)
+        .where(r.organization_id == organization_id, r.dimension.in_(dimensions), r.day >= first, r.day <= last)
+        .distinct()
+        .order_by(r.dimension, r.value)
+    )
+    found: dict[str, list[str]] = {}
+    for dimension, value in tx.execute(query):
+        found.setdefault(dimension, []).append(value)
+    return found
 
 
 def linked_cost(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> tuple[int, int]:

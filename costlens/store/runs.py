@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, select, tuple_, update
+from sqlalchemy import BigInteger, Row, Select, bindparam, func, select, tuple_, type_coerce, update
 
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
@@ -15,12 +15,13 @@ from costlens.store.engine import Tx
 from costlens.store.link_marks import mark_mates
 from costlens.store.lookups import look_up
 from costlens.store.plans import checked
-from costlens.store.types import among, one_of
+from costlens.store.types import among, one_of, to_millis
 from costlens.store.upsert import insert_many, insert_tuples
 
 RunRow = Mapping[str, Any]
 Key = tuple[str, str]  # kind, value
 
+_WAITING = 500  # runs of one session that wait for the linker
 _KEY_COLUMNS = ("organization_id", "kind", "value", "run_id", "content_hash")
 
 
@@ -101,9 +102,11 @@ class RunFilter:
     until: datetime | None = None  # exclusive
     provider: str | None = None
     model: str | None = None
-    prompt_id: str | None = None
+    prompt_id: str | None = None  # '': runs that name none
     session_id: str | None = None
     environment: str | None = None  # '': runs that name none
+    tool: str | None = None  # '': runs that name none
+    success: bool | None = None
     team_id: int | None = None  # 0: runs of no team
     repository_id: int | None = None  # 0: runs that name no repository
     state: str | None = None
@@ -113,18 +116,29 @@ class RunFilter:
     pull_request_id: int | None = None  # runs counted for it
     run_id: int | None = None
 
+    def asked(self) -> set[str]:
+        """The names of what is asked for."""
+        return {each.name for each in fields(self) if getattr(self, each.name) is not None}
+
 
 def list_runs(
-    tx: Tx, organization_id: int, where: RunFilter, *, limit: int, before: tuple[datetime, int] | None = None
+    tx: Tx,
+    organization_id: int,
+    where: RunFilter,
+    *,
+    limit: int,
+    before: tuple[datetime, int] | None = None,
+    ascending: bool = False,
 ) -> Sequence[Row[Any]]:
     """Newest first, with the names of repository and team, and where it counts; `before` is the (occurred_at, id)
-    of the last row of a page.
+    of the last row of a page. `ascending`: oldest first, and `before` is what comes before the page all the same.
     """
     run = t.runs.c
-    conditions = _conditions(organization_id, where)
+    conditions = run_conditions(organization_id, where)
     if before is not None:
         # As one comparison of rows: with an `or` SQLite would walk over every run before the page.
-        conditions.append(tuple_(run.occurred_at, run.id) < before)
+        place = tuple_(run.occurred_at, run.id)
+        conditions.append(place > before if ascending else place < before)
     query = (
         select(
             t.runs,
@@ -135,10 +149,35 @@ def list_runs(
         .outerjoin(t.repositories, t.repositories.c.id == run.repository_id)
         .outerjoin(t.teams, t.teams.c.id == run.team_id)
         .where(*conditions)
-        .order_by(run.occurred_at.desc(), run.id.desc())
+        .order_by(*((run.occurred_at, run.id) if ascending else (run.occurred_at.desc(), run.id.desc())))
         .limit(limit)
     )
     return tx.execute(query).all()
+
+
+def beside(
+    tx: Tx, organization_id: int, session_id: str, at: datetime, run_id: int
+) -> tuple[Row[Any] | None, Row[Any] | None]:
+    """Id, model and time of the runs before and after a place in a session. None: there is none.
+
+    The index knows the runs that the linker has seen; those that wait for it are few, and looked through here.
+    """
+    run = t.runs.c
+    named = select(run.id, run.model, run.occurred_at).where(
+        run.organization_id == organization_id, run.session_id == session_id
+    )
+    # Sums, so that SQLite takes the index of the session and not that of the time.
+    moment = type_coerce(run.occurred_at, BigInteger) + 0
+    place, here = tuple_(moment, run.id), (to_millis(at), run_id)
+    seen = named.where(run.linked_at.is_not(None)).limit(1)
+    found: list[Row[Any]] = []
+    for condition, order in ((place < here, (moment.desc(), run.id.desc())), (place > here, (moment, run.id))):
+        found += tx.execute(seen.where(condition).order_by(*order))
+    found += tx.execute(named.where(run.linked_at.is_(None)).limit(_WAITING))
+    found.sort(key=lambda row: (row.occurred_at, row.id))
+    before = [row for row in found if (row.occurred_at, row.id) < (at, run_id)]
+    after = [row for row in found if (row.occurred_at, row.id) > (at, run_id)]
+    return (before[-1] if before else None, after[0] if after else None)
 
 
 def _target() -> Any:
@@ -169,21 +208,22 @@ def total_runs(tx: Tx, organization_id: int, where: RunFilter) -> RunTotals:
     cost = t.runs.c.cost_nanos
     row = tx.execute(
         select(func.count(), func.coalesce(func.sum(cost), 0), func.count(cost)).where(
-            *_conditions(organization_id, where)
+            *run_conditions(organization_id, where)
         )
     ).one()
     return RunTotals(row[0], int(row[1]), row[0] - row[2])
 
 
-def _conditions(organization_id: int, where: RunFilter) -> list[Any]:
+def run_conditions(organization_id: int, where: RunFilter) -> list[Any]:
+    """Which rows of runs."""
     run = t.runs.c
     conditions: list[Any] = [run.organization_id == organization_id]
     for column, value in (
         (run.id, where.run_id),
         (run.provider, where.provider),
         (run.model, where.model),
-        (run.prompt_id, where.prompt_id),
         (run.session_id, where.session_id),
+        (run.success, where.success),
         (run.link_state, where.state),
         (run.unlinked_reason, where.reason),
         (run.code, where.code),
@@ -193,8 +233,8 @@ def _conditions(organization_id: int, where: RunFilter) -> list[Any]:
     for column, number in ((run.team_id, where.team_id), (run.repository_id, where.repository_id)):
         if number is not None:
             conditions.append(column == number if number else column.is_(None))
-    if where.environment is not None:
-        conditions.append(run.environment == where.environment if where.environment else run.environment.is_(None))
+    texts = ((run.prompt_id, where.prompt_id), (run.environment, where.environment), (run.tool, where.tool))
+    conditions += [column == value if value else column.is_(None) for column, value in texts if value is not None]
     if where.since is not None:
         conditions.append(run.occurred_at >= where.since)
     if where.until is not None:

@@ -34,6 +34,13 @@ PAGES = {
     "organization": f"{SETTINGS}/organization",
     "audit-log": f"{SETTINGS}/audit",
     "invitation-wrong-account": "invitation",
+    "runs": "/app/acme/runs",
+    "prompts": "/app/acme/prompts",
+    "prompt": "/app/acme/prompts/review",
+    "models": "/app/acme/models",
+    "prices": "/app/acme/models/prices",
+    "price-preview": "/app/acme/models/prices/preview?provider=openai&model=house&input=3&output=12",
+    "search": "/app/acme/search?q=review",
 }
 OUTSIDE = {
     "sign-in": "/sign-in",

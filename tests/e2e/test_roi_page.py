@@ -166,5 +166,5 @@ def test_theme_switch_outlives_the_page(base: str, browser: Browser) -> None:
 def test_slash_focuses_the_search(base: str, browser: Browser) -> None:
     page = open_page(browser, base + PAGES["runs"])
     page.keyboard.press("/")
-    assert page.evaluate("document.activeElement.name") == "prompt"
+    assert page.evaluate("document.activeElement.name") == "q"
     page.context.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -23,7 +24,13 @@ HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 QUERIES = {
     "/app/acme/repositories": 17,
     "/app/acme/teams": 16,
-    "/app/acme/runs": 13,
+    "/app/acme/runs": 12,
+    "/app/acme/runs?team=none&state=counted": 12,
+    "/app/acme/prompts": 11,
+    "/app/acme/prompts/write?from=2025-01-01&to=2025-01-31": 13,
+    "/app/acme/models": 12,
+    "/app/acme/models/prices": 12,
+    "/app/acme/search?q=zzz": 18,
     "/app/acme/pulls": 12,
     "/app/acme/start": 13,
     "/app/acme/pulls/acme/web/1": 16,
@@ -72,7 +79,13 @@ def test_security_headers_and_nothing_inline(app: Flask, store: Store, shipped: 
         assert not re.search(r'<(?!a\s)[^>]*\s(?:src|href)="(?:https?:)?//', response.text), path
 
 
-@pytest.mark.parametrize("page", ["repositories", "teams", "pulls", "runs", "repositories/acme/web", "unlinked"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        *("repositories", "teams", "pulls", "runs", "prompts", "models", "models/prices", "search"),
+        *("repositories/acme/web", "unlinked"),
+    ],
+)
 def test_what_a_query_says_is_text(app: Flask, store: Store, shipped: Shipped, page: str) -> None:
     client = sign_in(app, store)
     for name in (
@@ -86,6 +99,9 @@ def test_what_a_query_says_is_text(app: Flask, store: Store, shipped: Shipped, p
         "model",
         "prompt",
         "environment",
+        "tool",
+        "session",
+        "q",
         "x",
     ):
         response = client.get(f"/app/acme/{page}", query_string={name: HOSTILE}, follow_redirects=True)
@@ -104,7 +120,8 @@ def test_names_are_text_wherever_they_stand(app: Flask, store: Store) -> None:
     before = client.get(f"/app/{slug}/start").text
     run = Caller(app, made.api_key).post("/integrations/run", body).json["run"]["id"]
     assert "&lt;img src=x" in before
-    for path in ("start", "start/first-run", "repositories", "teams", "runs", f"runs/{run}", "pulls", "demo"):
+    usage = ("prompts", f"prompts/{quote(HOSTILE, safe='')}", "models", "models/prices", "search?q=img")
+    for path in ("start", "start/first-run", "repositories", "teams", "runs", f"runs/{run}", "pulls", "demo", *usage):
         page = client.get(f"/app/{slug}/{path}").text
         assert "<img src=x" not in page + before, path
         assert "<script>alert" not in page + before, path

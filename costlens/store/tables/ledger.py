@@ -118,6 +118,14 @@ runs = Table(
         sqlite_where=text("linked_at IS NULL"),
         postgresql_where=text("linked_at IS NULL"),
     ),
+    Index(
+        "ix_runs_unpriced",
+        "organization_id",
+        "occurred_at",
+        "id",
+        sqlite_where=text("cost_nanos IS NULL"),
+        postgresql_where=text("cost_nanos IS NULL"),
+    ),
     # What the linker finds runs by. A run enters when the linker has seen it, so ingest does not pay for these.
     _seen_index("branch", "repository_id", "branch", "occurred_at"),
     _seen_index("person", "repository_id", "person_id", "occurred_at"),
@@ -125,6 +133,7 @@ runs = Table(
     _seen_index("pull", "repository_id", "pr_number", where="pr_number IS NOT NULL"),
     _seen_index("session", "session_id", "occurred_at", where="session_id IS NOT NULL"),
     _seen_index("correlation", "correlation_id", where="correlation_id IS NOT NULL"),
+    _seen_index("prompt", "prompt_id", "occurred_at", where="prompt_id IS NOT NULL"),  # for the page of a prompt
     _seen_index("pending", "repository_id", "occurred_at", where="link_state = 'pending'"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flask import request
@@ -79,6 +80,17 @@ def analytics_where(organization: Organization) -> Where:
     """The filters that the rollups can answer. Raises InvalidInput, NotFound."""
     team, repository = _scope(organization)
     return Where(_provider(), text("model"), team, repository, text("promptId"))
+
+
+def usage_where(organization: Organization) -> Where:
+    """The same without a prompt, and with `environment` and `tool` (or `none`)."""
+    names = {name: text(name) for name in ("environment", "tool")}
+    return replace(
+        analytics_where(organization),
+        prompt_id=None,
+        environment="" if names["environment"] == "none" else names["environment"],
+        tool="" if names["tool"] == "none" else names["tool"],
+    )
 
 
 def _provider() -> str | None:

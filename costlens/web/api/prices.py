@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,24 +12,25 @@ import msgspec
 from flask import Blueprint, Response
 
 from costlens.domain.errors import InvalidInput, TooLarge, Unavailable
-from costlens.domain.periods import day_start, parse_day
+from costlens.domain.periods import day_start, last_days, local_day, parse_day
 from costlens.domain.price_list import price_list
-from costlens.domain.pricing import RateCard
-from costlens.domain.rate_cards import OVERRIDE_RATES, price_data_version
+from costlens.domain.rate_cards import OVERRIDE_RATES, Override, price_data_version
 from costlens.domain.shown import NANOS, moment
 from costlens.services import prices as price_service
-from costlens.services.prices import OwnPrice, PricedModel
-from costlens.services.repricing import Difference, reprice
+from costlens.services.models import models
+from costlens.services.prices import OwnPrice
+from costlens.services.repricing import Difference, Repriced, reprice
 from costlens.services.selected_runs import count
 from costlens.store.organizations import KeyRow
 from costlens.store.run_changes import Selection
 from costlens.web.answers import json_answer
 from costlens.web.api import params
 from costlens.web.api.bodies import decode_stored
-from costlens.web.api.exports import export_answer, export_form
+from costlens.web.api.exports import export_form
 from costlens.web.api.insights import Name
 from costlens.web.auth import require_key
 from costlens.web.context import context
+from costlens.web.model_answers import models_answer, models_file, rates_of
 from costlens.web.payload import json_body
 from costlens.web.shapes import prices as shape
 from costlens.web.shapes.base import Done
@@ -50,53 +52,18 @@ def blueprint() -> Blueprint:
     return routes
 
 
-_COLUMNS = ("provider", "model", "runs", "unpricedRuns", "cost", "tokens", "priced", "priceSource", "priceVersion")
-
-
 def list_models() -> Response:
     """Models of the last days' runs with the price that holds now; `priced=false` lists those without one."""
     organization = require_key("read").organization
-    days = params.number("days", 90, 1, 1_830)
+    dated = any(params.text(name) for name in ("startDate", "endDate", "days", "period"))
+    today = local_day(datetime.now(UTC), organization.timezone)
+    window = params.period(organization) if dated else last_days(90, organization.timezone, today)
     wanted = params.choice("priced", ("true", "false"))
-    every = price_service.models(context().store, organization.id, days=days)
-    found = [one for one in every if wanted is None or (one.card is not None) == (wanted == "true")]
-    shown = [_model(one) for one in found]
+    report = models(context().store, organization, window, params.usage_where(organization))
+    priced = None if wanted is None else wanted == "true"
     if form := export_form():
-        rows = [msgspec.to_builtins(one) for one in shown]
-        return export_answer(form, f"{organization.slug}-models", _COLUMNS, iter([rows]))
-    unpriced = sum(one.card is None for one in every)
-    return json_answer(shape.Models(models=shown, unpriced=unpriced, days=days))
-
-
-def _model(one: PricedModel) -> shape.ModelShape:
-    sums, card = one.sums, one.card
-    return shape.ModelShape(
-        provider=sums.provider,
-        model=sums.model,
-        runs=sums.runs,
-        unpriced_runs=sums.runs - sums.priced_runs,
-        cost=sums.cost_nanos / NANOS if sums.priced_runs else None,
-        tokens=sums.input_tokens + sums.output_tokens,
-        priced=card is not None,
-        own_price=one.own,
-        rates=_rates(card) if card else None,
-        price_source=card.source if card else None,
-        price_version=card.version if card else None,
-        price_model=f"{card.provider}/{card.model}" if card else None,
-    )
-
-
-def _rates(card: RateCard) -> shape.Rates:
-    mtok = [float(Decimal(rate) / card.divisor / _PER_TOKEN) for rate in card.rates]
-    return shape.Rates(
-        input_uncached=mtok[0],
-        cache_read=mtok[1],
-        cache_write_5m=mtok[2],
-        cache_write_1h=mtok[3],
-        output_text=mtok[4],
-        output_reasoning=mtok[5],
-        per_run=float(Decimal(card.per_run) / card.divisor / 10**12),
-    )
+        return models_file(form, organization, report, priced=priced)
+    return json_answer(models_answer(report, priced=priced))
 
 
 def list_own_prices() -> Response:
@@ -254,9 +221,14 @@ def _after(text: str, zone: str) -> datetime:
         raise InvalidInput("endDate is out of range", field="endDate") from error
 
 
-def _reprice(key: KeyRow, where: Selection, *, apply: bool) -> shape.Repriced:
-    organization = key.organization.id
-    runs = count(context().store, organization, where)
+def reprice_some(
+    organization_id: int, where: Selection, *, apply: bool, by: str, prices: Sequence[Override] | None = None
+) -> Repriced | int:
+    """What changes, or what was changed; a number: so many runs are left to a job, as they are too many for a request.
+
+    Raises TooLarge for a dry run of too many, Unavailable when the queue is away.
+    """
+    runs = count(context().store, organization_id, where)
     if not apply and runs > LOOKED_AT:
         raise TooLarge(
             f"A dry run looks at most at {LOOKED_AT:,} runs, these are {runs:,}: narrow it by model or dates, or use "
@@ -264,10 +236,16 @@ def _reprice(key: KeyRow, where: Selection, *, apply: bool) -> shape.Repriced:
             field="startDate",
         )
     if apply and runs > AT_ONCE:
-        if not context().queue.reprice_soon(organization, asdict(where), _by(key)):
+        if not context().queue.reprice_soon(organization_id, asdict(where), by):
             raise Unavailable("The queue is away; nothing was repriced, try again in a moment", retry_after=5)
-        return _answer(runs, Difference(), {}, applied=False, queued=True)
-    done = reprice(context().store, organization, where, apply=apply, by=_by(key))
+        return runs
+    return reprice(context().store, organization_id, where, apply=apply, by=by, prices=prices)
+
+
+def _reprice(key: KeyRow, where: Selection, *, apply: bool) -> shape.Repriced:
+    done = reprice_some(key.organization.id, where, apply=apply, by=_by(key))
+    if isinstance(done, int):
+        return _answer(done, Difference(), {}, applied=False, queued=True)
     return _answer(done.runs, done.total, done.models, applied=apply, queued=False)
 
 
@@ -311,7 +289,7 @@ def get_list_prices() -> Response:
     pricing = []
     for one in price_list(today):
         if wanted in (None, one.provider):
-            rates = _rates(one.card)
+            rates = rates_of(one.card)
             pricing.append(
                 shape.ListPrice(
                     provider=one.provider,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,8 @@ from costlens.services import corrections
 from costlens.services import runs as run_service
 from costlens.services.corrections import MOST_PARTS
 from costlens.services.exports import every_link, every_run
-from costlens.services.runs import RunDetails
+from costlens.services.runs import Page, RunDetails
+from costlens.store.organizations import Organization
 from costlens.store.runs import RunFilter
 from costlens.web.answers import json_answer
 from costlens.web.api import params
@@ -108,16 +110,22 @@ def list_runs() -> Response:
     read = partial(run_service.page_of_runs, context().store, organization, run_filter(organization))
     before = read_run_cursor(params.text("cursor"))
     if form := export_form():
-        shown = run_object if form == "ndjson" else _flat_run
-        pages = (map(shown, rows) for rows in every_run(read, limit=export_limit(), before=before))
-        return export_answer(form, f"{organization.slug}-runs", _RUN_COLUMNS, pages)
-    page = read(limit=params.number("limit", 100, 1, 1_000), before=before)
-    return json_answer(
-        {
-            "runs": [run_object(row) for row in page.rows],
-            "nextCursor": run_cursor(page.rows[-1]) if page.more else None,
-        }
-    )
+        return runs_file(form, organization, every_run(read, limit=export_limit(), before=before))
+    return json_answer(runs_answer(read(limit=params.number("limit", 100, 1, 1_000), before=before)))
+
+
+def runs_answer(page: Page) -> dict[str, Any]:
+    """A page of runs, and where the next begins."""
+    return {
+        "runs": [run_object(row) for row in page.rows],
+        "nextCursor": run_cursor(page.rows[-1]) if page.more else None,
+    }
+
+
+def runs_file(form: str, organization: Organization, pages: Iterator[Sequence[Any]]) -> Response:
+    """Runs page by page as a file."""
+    shown = run_object if form == "ndjson" else _flat_run
+    return export_answer(form, f"{organization.slug}-runs", _RUN_COLUMNS, (map(shown, rows) for rows in pages))
 
 
 def run_filter(organization: Any) -> RunFilter:
@@ -132,12 +140,26 @@ def run_filter(organization: Any) -> RunFilter:
         model=params.text("model"),
         prompt_id=params.text("promptId"),
         session_id=params.text("sessionId"),
+        environment=_named("environment"),
+        tool=_named("tool"),
+        success=_yes_no("success"),
         team_id=filters.team_id,
         repository_id=filters.repository_id,
         state=params.choice("state", ("counted", "suggested", "pending", "unlinked", "not_code")),
         reason=params.choice("reason", ("no_repo", "no_person", "no_candidate", "rejected")),
-        priced={"true": True, "false": False, None: None}[params.choice("priced", ("true", "false"))],
+        priced=_yes_no("priced"),
     )
+
+
+def _named(name: str) -> str | None:
+    """A filter by name; `none` asks for runs that name nothing."""
+    value = params.text(name)
+    return "" if value == "none" else value
+
+
+def _yes_no(name: str) -> bool | None:
+    value = params.choice(name, ("true", "false"))
+    return None if value is None else value == "true"
 
 
 def run_object(row: Any) -> dict[str, Any]:
@@ -225,12 +247,14 @@ def _price_object(found: RunDetails) -> dict[str, Any]:
         "effectiveFrom": instant(card.valid_from) if card else None,
         "effectiveTo": instant(card.valid_to) if card else None,
         "isCost": total is not None and total == found.run.cost_nanos,
-        "note": _note(found, total),
+        "note": price_note(found),
     }
 
 
-def _note(found: RunDetails, total: int | None) -> str | None:
+def price_note(found: RunDetails) -> str | None:
+    """Why the lines of a run's price are not its cost, or what in them is estimated. None: nothing to say."""
     run, card = found.run, found.card
+    total = sum(line.cost_nanos for line in found.lines) if card else None
     if run.cost_status == "reported":
         return "The caller reported the cost; the lines are what the list price would be"
     if card is None:

@@ -38,6 +38,9 @@ _PROVIDER = Parameter("provider", "A provider by name")
 _MODEL = Parameter("model", "A model by name")
 _PROMPT = Parameter("promptId", "A prompt as callers name it")
 _WHO = (_TEAM, _REPO, _PROVIDER)
+_ENVIRONMENT = Parameter("environment", "An environment by name, or `none`")
+_TOOL = Parameter("tool", "A tool by name, or `none`")
+_USED = (*_WHO, _MODEL, _ENVIRONMENT, _TOOL)
 _CURSOR = Parameter("cursor", "`nextCursor` of the page before")
 _STATES = ("counted", "suggested", "pending", "unlinked", "not_code")
 
@@ -104,10 +107,11 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "prompts.list_prompts": Operation(
         LOOK, "Prompts, the dearest first", prompt_shapes.Prompts, files=True,
-        params=(*_SPAN, whole("limit", "Rows of a page", 1, 1_000, 100), _CURSOR),
+        params=(*_SPAN, *_USED, whole("limit", "Rows of a page", 1, 1_000, 100), _CURSOR),
     ),
     "prompts.get_prompt": Operation(
-        LOOK, "A prompt's versions side by side", prompt_shapes.PromptAnswer, params=_SPAN, also={404: ApiError}
+        LOOK, "A prompt's versions side by side", prompt_shapes.PromptAnswer, params=(*_SPAN, *_USED),
+        also={404: ApiError},
     ),
     "prompts.optimize": Operation(
         ROUTE, "The same prompt with fewer tokens; nothing of it is kept", routing_shapes.OptimizedPrompt,
@@ -116,7 +120,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "runs.list_runs": Operation(
         LOOK, "Runs, the newest first", ledger.RunList, files=True,
         params=(
-            *_SPAN, *_WHO, _MODEL, _PROMPT, Parameter("sessionId", "A session"),
+            *_SPAN, *_USED, _PROMPT, Parameter("sessionId", "A session"),
+            one_of("success", "Succeeded or failed", "true", "false"),
             one_of("state", "Link state", *_STATES),
             one_of("reason", "Why it is not linked", "no_repo", "no_person", "no_candidate", "rejected"),
             one_of("priced", "With or without a price", "true", "false"),
@@ -229,7 +234,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "prices.list_models": Operation(
         PRICE, "Models in use with their prices; `priced=false`: those without one", price_shapes.Models, files=True,
         params=(
-            whole("days", "Of the last so many days", 1, 1_830, 90),
+            *_SPAN, *_USED,
             one_of("priced", "With or without a price", "true", "false"),
         ),
     ),

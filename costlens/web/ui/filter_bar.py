@@ -21,12 +21,15 @@ _LABELS = {
     "provider": "Provider",
     "model": "Model",
     "environment": "Environment",
+    "tool": "Tool",
     "prompt": "promptId",
+    "result": "Result",
     "state": "Link",
     "reason": "Reason",
     "outcome": "Outcome",
     "ai": "AI",
     "price": "Price",
+    "session": "Session",
     "pull": "Pull request",
 }  # what narrows the rows; all others say how they are shown
 _SELECTS = {
@@ -48,6 +51,8 @@ _WORDS = {
     ],
     "ai": [("linked", "AI: linked"), ("declared", "AI: declared only"), ("none_seen", "AI: none seen")],
 }  # values that are the same for everybody
+# Drawn behind "More filters", where the page gives their options.
+_MORE = {"tool": "All tools", "result": "Any result", "price": "Any price", "state": "Any link"}
 _NONE = {"team": "No team", "repository": "No repository"}
 
 
@@ -79,6 +84,7 @@ class Bar:
     start: str  # of the period shown, as a date field takes it
     end: str
     controls: tuple[Control, ...]
+    more: tuple[Control, ...]  # behind "More filters"
     search: str | None  # what the field for promptId holds. None: the page has no such field
     hidden: tuple[tuple[str, str], ...]  # filters without a control, which the form carries on
     applied: tuple[Applied, ...]
@@ -93,13 +99,14 @@ def bar_of(
     page: str,
     chosen: Chosen[F],
     *,
-    options: Mapping[str, Sequence[str]] | None = None,
+    options: Mapping[str, Sequence[str | tuple[str, str]]] | None = None,
     names: Mapping[str, str] | None = None,
     shown: str | None = None,
 ) -> Bar:
     """The bar of a page at this path.
 
-    `options` are the names to choose from where the frame does not know them (model, environment), `names` the texts
+    `options` are the names to choose from where the frame does not know them (model, environment), or pairs of value
+    and label, `names` the texts
     of chips by filter where the value says too little, `shown` what stands instead of the period's dates.
     """
     filters, span = chosen.filters, chosen.window
@@ -111,20 +118,25 @@ def bar_of(
         "provider": [(name, name) for name in nav.providers],
     }
     lists |= _WORDS
-    lists |= {name: [(value, value) for value in values] for name, values in (options or {}).items()}
+    lists |= {
+        name: [(value, value) if isinstance(value, str) else value for value in values]
+        for name, values in (options or {}).items()
+    }
+    more = [_control(name, lists[name], query.get(name, "")) for name in _MORE if name in known and name in lists]
     controls = [_control(name, lists.get(name, ()), query.get(name, "")) for name in _SELECTS if name in known]
     if "compare" in known:
         before = f"vs previous {period_name(filters, span)}"
         both = (("previous", before), ("none", "No comparison"))
         controls.insert(0, Control("compare", "Comparison", both, query.get("compare", "previous")))
-    drawn = {*_SPAN, "prompt", *(control.name for control in controls)}
-    texts = {control.name: dict(control.options).get(control.chosen, "") for control in controls} | dict(names or {})
+    drawn = {*_SPAN, "prompt", *(control.name for control in (*controls, *more))}
+    texts = {each.name: dict(each.options).get(each.chosen, "") for each in (*controls, *more)} | dict(names or {})
     return Bar(
         action=page_url(nav, page),
         period=None if filters.start or filters.end else filters.period,
         start=span.start.isoformat(),
         end=span.end.isoformat(),
         controls=tuple(controls),
+        more=tuple(more),
         search=query.get("prompt", "") if "prompt" in known else None,
         hidden=tuple((name, value) for name, value in query.items() if name not in drawn and name != "cursor"),
         applied=tuple(
@@ -159,7 +171,7 @@ def instead(nav: Nav, page: str, title: str, chosen: Chosen[F], bar: Bar) -> Res
 
 
 def _control(name: str, values: Sequence[tuple[str, str]], chosen: str) -> Control:
-    options = [("", _SELECTS[name]), *values]
+    options = [("", _SELECTS.get(name) or _MORE[name]), *values]
     if name in _NONE and values:
         options.append((NONE, _NONE[name]))
     if chosen not in dict(options):

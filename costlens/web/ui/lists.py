@@ -16,6 +16,7 @@ from flask import render_template
 from costlens.domain.links import UnlinkedReason
 from costlens.services.reports import AI_STATES
 from costlens.store.pull_lists import PULL_SORTS
+from costlens.web.histogram import Bars
 from costlens.web.ui.filter_bar import Bar
 from costlens.web.ui.filters import Dates, a_text, an_id, one_of, rising
 from costlens.web.ui.nav import Nav
@@ -30,11 +31,15 @@ class RunFilters(Dates):
     provider: Annotated[str | None, a_text] = None
     model: Annotated[str | None, a_text] = None
     environment: Annotated[str | None, a_text] = None  # none: naming no environment
-    prompt: Annotated[str | None, a_text] = None
+    tool: Annotated[str | None, a_text] = None  # none: naming no tool
+    prompt: Annotated[str | None, a_text] = None  # none: naming no prompt
+    result: Annotated[str | None, one_of(("succeeded", "failed"))] = None
     state: Annotated[str | None, one_of(("counted", "suggested", "pending", "unlinked", "not_code", "code"))] = None
     reason: Annotated[str | None, one_of([reason.value for reason in UnlinkedReason])] = None
-    price: Annotated[str | None, one_of(("none",))] = None
+    price: Annotated[str | None, one_of(("known", "none"))] = None
+    session: Annotated[str | None, a_text] = None
     pull: Annotated[int | None, an_id] = None  # those counted for it in its whole life, whatever the period
+    ascending: Annotated[bool, rising] = False  # oldest first
     cursor: Annotated[str | None, a_text] = None  # None: the first page
 
 
@@ -74,13 +79,18 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class RunsPage:
-    rows: tuple[RunRow, ...]  # newest first
+    rows: tuple[RunRow, ...]  # newest first, or as `ascending` says
     total_runs: int  # under the filters, on all pages
     total_cost: int  # nano-dollars, on all pages
     unpriced_runs: int
     bar: Bar
     started: bool = True  # the organization has runs at all
     next_url: str | None = None  # None: the last page
+    first_url: str | None = None  # None: this is the first page
+    turned_url: str = ""  # the other way round by time
+    file_url: str = ""  # of which `format` makes a file
+    ascending: bool = False  # oldest first
+    bars: tuple[Bars, ...] = ()  # runs and cost over the period. Empty: it has no period
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,16 @@ class RunDetail:
     code: bool = True
     being_linked: bool = False  # the linker has not seen it since it last changed
     decisions: tuple[str, ...] = ()  # what people said of it, a sentence each
+    price_total: int | None = None  # what the lines add up to, in nano-dollars. None: no price is known
+    note: str | None = None  # why that is not the run's cost, or what is estimated. None: nothing to say
+    input_tokens: int = 0
+    cached_tokens: int = 0  # of the input, read from a cache
+    without_cache: int | None = None  # the same tokens at the full price of input. None: no price is known
+    quality: str = ""  # how the tokens are known
+    price_url: str | None = None  # where its model's price is set. None: who looks may not
+    before: tuple[str, str] | None = None  # id and model of the run before in its session. None: there is none
+    after: tuple[str, str] | None = None  # and of the one after
+    session_url: str | None = None  # all runs of its session. None: it names none
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Pull requests", "pulls", "git-pull-request"),
         ),
     ),
-    ("Usage", (("Runs", "runs", "rows-3"),)),
+    ("Usage", (("Runs", "runs", "rows-3"), ("Prompts", "prompts", "message-square-code"), ("Models", "models", "box"))),
     ("Organization", (("GitHub", "github", "link"), ("Settings", "settings/people", "settings"))),
 )
 

@@ -1,0 +1,75 @@
+"""What a person may type to find something again: each look-up goes by an index and stops at a few rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+
+from costlens.store import tables as t
+from costlens.store.engine import Tx
+
+FEW = 20
+# The caller's and the provider's names of a run; `request.<source>` only repeats the first.
+_KINDS = ("client", "request", "correlation", "response", "provider_request", "span", "line")
+
+
+def runs_of_key(tx: Tx, organization_id: int, value: str) -> list[int]:
+    """Ids of the runs that one of their callers named so."""
+    key = t.run_keys.c
+    query = select(key.run_id).where(key.organization_id == organization_id, key.kind.in_(_KINDS), key.value == value)
+    return sorted(set(tx.scalars(query.limit(FEW))))
+
+
+def runs_named(tx: Tx, organization_id: int, column: str, value: str) -> list[int]:
+    """Ids of some runs of a session or correlation, newest first.
+
+    The index knows the runs that the linker has seen; those that wait for it are few.
+    """
+    run = t.runs.c
+    named = (run.organization_id == organization_id, run[column] == value)
+    seen = select(run.id, run.occurred_at).where(*named, run.linked_at.is_not(None))
+    waiting = select(run.id, run.occurred_at).where(*named, run.linked_at.is_(None))
+    rows = [*tx.execute(seen.limit(FEW)), *tx.execute(waiting.limit(FEW))]
+    return [row.id for row in sorted(rows, key=lambda row: row.occurred_at, reverse=True)][:FEW]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPull:
+    id: int
+    number: int
+    title: str
+    repository: str
+    outcome: str
+
+
+def pulls_numbered(tx: Tx, organization_id: int, number: int, repository_ids: Sequence[int] | None) -> list[FoundPull]:
+    """Pull requests of this number, of all repositories or of these."""
+    pull = t.pull_requests.c
+    query = (
+        select(pull.id, pull.number, pull.title, t.repositories.c.name, pull.outcome)
+        .join(t.repositories, t.repositories.c.id == pull.repository_id)
+        .where(t.repositories.c.organization_id == organization_id, pull.number == number)
+        .order_by(t.repositories.c.name)
+        .limit(FEW)
+    )
+    if repository_ids is not None:
+        query = query.where(pull.repository_id.in_(repository_ids))
+    return [FoundPull(*row) for row in tx.execute(query)]
+
+
+def names_like(tx: Tx, organization_id: int, dimension: str, text: str) -> list[str]:
+    """Prompts or models whose name holds this text, whatever its case."""
+    r = t.rollup_dimension.c
+    escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    query: Any = (
+        select(r.value)
+        .where(r.organization_id == organization_id, r.dimension == dimension, r.value != "")
+        .where(func.lower(r.value).like(f"%{escaped}%", escape="\\"))
+        .distinct()
+        .order_by(r.value)
+        .limit(FEW)
+    )
+    return list(tx.scalars(query))
