@@ -157,7 +157,7 @@ def _as_file(report: RoiReport, form: str | None) -> Response | None:
     """The report as CSV, JSON or NDJSON (a row a line, those of the CSV). None: as a page."""
     if form == "json":
         return json_answer(roi_json(report))
-    if form not in _FILES:
+    if form is None or form not in _FILES:
         return None
     mimetype, lines = _FILES[form]
     name = f"roi-by-{report.scope}-{report.window.start}-{report.window.end}.{form}"
