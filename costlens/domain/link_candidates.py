@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from costlens.domain.link_index import Index, PullEntry, next_commits
+from costlens.domain.link_index import Index, PullEntry, authors_of, next_commits
 from costlens.domain.link_rules import (
     NEXT_COMMIT,
     NEXT_COMMIT_LATE,
@@ -40,25 +40,33 @@ def explicit(run: RunFact, index: Index) -> list[Candidate]:
 
 
 def session_trailers(run: RunFact, index: Index) -> list[Candidate]:
-    """S1: the first commit after the run that names its session; else a pull request body that names it."""
+    """S1 and S2: the first commit after the run whose trailer, or git-ai note, names its session.
+
+    Where no trailer does, a pull request body may.
+    """
     if not run.session_id:
         return []
+    in_trailers = _of_session("S1", "commit trailer", run, run.session_id, index.by_session)
+    found = [*in_trailers, *_of_session("S2", "git-ai note", run, run.session_id, index.by_attested)]
+    return found or [
+        Candidate("S1", Target(entry.pull, None), "sessionId", "pull request body", run.session_id)
+        for entry in index.bodies_by_session.get(run.session_id, ())
+        if run.occurred_at <= entry.closes
+    ]
+
+
+def _of_session(
+    rule: str, field: str, run: RunFact, session: str, by_session: Mapping[str, Sequence[Target]]
+) -> list[Candidate]:
     earliest = run.occurred_at - TRAILER_SLACK
-    named = index.by_session.get(run.session_id, ())
+    named = by_session.get(session, ())
     # An amended commit keeps its author time, so the commit time is asked where no author time fits.
     first = min((at for at, _ in _authored(named) if at >= earliest), default=None)
     fitting = [target for at, target in _authored(named) if at == first]
     if not fitting:
         fitting = [target for target in named if target.commit and target.commit.committed_at >= earliest]
-    if fitting:
-        return [
-            Candidate("S1", target, "sessionId", "commit trailer", run.session_id, seconds_to(run, target.commit))
-            for target in fitting
-        ]
     return [
-        Candidate("S1", Target(entry.pull, None), "sessionId", "pull request body", run.session_id)
-        for entry in index.bodies_by_session.get(run.session_id, ())
-        if run.occurred_at <= entry.closes
+        Candidate(rule, target, "sessionId", field, session, seconds_to(run, target.commit)) for target in fitting
     ]
 
 
@@ -211,6 +219,6 @@ def _next_of(entry: PullEntry, moment: datetime, person: int | None) -> CommitFa
     later: Sequence[CommitFact] = entry.commits[place:]
     earlier = entry.commits[:place]
     for commit in (*later, *reversed(earlier)):
-        if person is None or commit.person_id == person:
+        if person is None or person in authors_of(commit):
             return commit
     return None

@@ -32,7 +32,7 @@ from costlens.domain.links import (
 
 __all__ = ["RULESET_V1", "link_runs", "sentence", "split"]
 
-_ANCHOR_RULES = EXPLICIT | {"S1", "B1", "B3"}
+_ANCHOR_RULES = EXPLICIT | {"S1", "S2", "B1", "B3"}
 _WEAK_RULES = frozenset(RULE_ORDER) - _ANCHOR_RULES - {"B2"}
 _NO_FILES: Mapping[str, Sequence[datetime]] = {}
 

@@ -65,6 +65,8 @@ class CommitFact:
     run_keys: frozenset[str] = frozenset()  # CostLens-Run trailers
     sessions: frozenset[str] = frozenset()  # session trailers of any agent
     prompts: frozenset[str] = frozenset()  # CostLens-Prompt trailers
+    co_authors: frozenset[int] = frozenset()  # people that Co-authored-by trailers name
+    attested: frozenset[str] = frozenset()  # sessions that a git-ai note attests lines of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class PullFact:
     run_keys: frozenset[str] = frozenset()  # run ids named in the body
     sessions: frozenset[str] = frozenset()
     merge_commit_sha: str | None = None  # None: not merged, or unknown
+    former: frozenset[str] = frozenset()  # commits that it held until a force-push left them out
 
 
 @dataclass(frozen=True, slots=True)

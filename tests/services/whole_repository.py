@@ -8,7 +8,7 @@ from typing import Any
 
 from costlens.domain.linking import RULESET_V1, link_runs
 from costlens.domain.links import CommitFact, ManualDecision, PullFact, RepositoryFacts
-from costlens.domain.trailers import body_trailers, commit_trailers
+from costlens.domain.trailers import body_trailers, co_authors, commit_trailers
 from costlens.store import tables as t
 from costlens.store.homeless import homes
 from costlens.store.link_work import read_runs, run_fact
@@ -56,13 +56,19 @@ def expected_links(ledger: Ledger, now: datetime) -> dict[int, Answer]:
 def all_facts(ledger: Ledger, repository_id: int) -> RepositoryFacts:
     """Every pull request and commit of a repository."""
     default = {row["id"]: row["default_branch"] or "" for row in ledger.rows(t.repositories)}.get(repository_id, "")
-    commits = {row["id"]: commit(row) for row in ledger.rows(t.commits) if row["repository_id"] == repository_id}
+    people = {row["value"]: row["person_id"] for row in ledger.rows(t.identities) if row["kind"] == "email"}
+    commits = {row["id"]: commit(row, people) for row in ledger.rows(t.commits) if row["repository_id"] == repository_id}
     members = sorted(ledger.rows(t.pull_request_commits), key=lambda row: (row["pull_request_id"], row["position"]))
     held = {row["commit_id"] for row in members}
+    former = ledger.rows(t.former_commits)
     return RepositoryFacts(
         default,
         tuple(
-            pull(row, tuple(commits[one["commit_id"]] for one in members if one["pull_request_id"] == row["id"]))
+            pull(
+                row,
+                tuple(commits[one["commit_id"]] for one in members if one["pull_request_id"] == row["id"]),
+                frozenset(commits[one["commit_id"]].sha for one in former if one["pull_request_id"] == row["id"]),
+            )
             for row in ledger.rows(t.pull_requests)
             if row["repository_id"] == repository_id
         ),
@@ -70,13 +76,18 @@ def all_facts(ledger: Ledger, repository_id: int) -> RepositoryFacts:
     )
 
 
-def commit(row: Mapping[str, Any]) -> CommitFact:
+def commit(row: Mapping[str, Any], people: Mapping[str, int]) -> CommitFact:
     named = commit_trailers(row["message"])
     times, sets = (row["authored_at"], row["committed_at"]), (frozenset(row["files"]), frozenset(row["branches"]))
-    return CommitFact(row["sha"], row["person_id"], *times, *sets, named.run_keys, named.sessions, named.prompts)
+    both = (
+        frozenset(people[one] for one in co_authors(row["message"]) if one in people),
+        frozenset(row["attested"] or ()),
+    )
+    return CommitFact(row["sha"], row["person_id"], *times, *sets, named.run_keys, named.sessions, named.prompts, *both)
 
 
-def pull(row: Mapping[str, Any], commits: tuple[CommitFact, ...]) -> PullFact:
+def pull(row: Mapping[str, Any], commits: tuple[CommitFact, ...], former: frozenset[str]) -> PullFact:
     named = body_trailers(row["body"])
     names = ("id", "number", "head_ref", "base_ref", "person_id", "created_at", "merged_at", "closed_at")
-    return PullFact(*(row[name] for name in names), commits, named.run_keys, named.sessions, row["merge_commit_sha"])
+    own = (commits, named.run_keys, named.sessions, row["merge_commit_sha"], former)
+    return PullFact(*(row[name] for name in names), *own)
