@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from costlens.domain.link_index import Index, PullEntry, authors_of, next_commits
+from costlens.domain.link_index import Index, PullEntry, authors_of, first_merged, next_commits
 from costlens.domain.link_rules import (
     NEXT_COMMIT,
     NEXT_COMMIT_LATE,
@@ -24,7 +24,7 @@ def explicit(run: RunFact, index: Index) -> list[Candidate]:
     """X1, X2 and X3: the run and the target name each other by an id."""
     found: list[Candidate] = []
     for key in sorted(run.keys & index.by_run_key.keys()) if run.keys else ():
-        for target in index.by_run_key[key]:
+        for target in first_merged(index.by_run_key[key]):
             field = "commit trailer" if target.commit else "pull request body"
             found.append(Candidate("X1", target, "id", field, key, seconds_to(run, target.commit)))
     if not run.has_repository:
@@ -34,7 +34,7 @@ def explicit(run: RunFact, index: Index) -> list[Candidate]:
     if run.commit_sha and run.commit_is_result:
         found.extend(
             Candidate("X3", target, "commitSha", "sha", run.commit_sha, seconds_to(run, target.commit))
-            for target in index.by_sha.get(run.commit_sha, ())
+            for target in first_merged(index.by_sha.get(run.commit_sha, ()))
         )
     return found
 
@@ -65,9 +65,7 @@ def _of_session(
     fitting = [target for at, target in _authored(named) if at == first]
     if not fitting:
         fitting = [target for target in named if target.commit and target.commit.committed_at >= earliest]
-    return [
-        Candidate(rule, target, "sessionId", field, session, seconds_to(run, target.commit)) for target in fitting
-    ]
+    return [Candidate(rule, target, "sessionId", field, session, seconds_to(run, target.commit)) for target in fitting]
 
 
 def branches(run: RunFact, index: Index) -> list[Candidate]:

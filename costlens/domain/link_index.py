@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -157,6 +157,20 @@ def _is_merge(target: Target) -> bool:
 def authors_of(commit: CommitFact) -> frozenset[int]:
     """The known people who wrote a commit: its author, and those whom it names beside."""
     return commit.co_authors if commit.person_id is None else commit.co_authors | {commit.person_id}
+
+
+def first_merged(targets: Iterable[Target]) -> list[Target]:
+    """Of a commit that several pull requests hold, as in a stack, those that brought it in first."""
+    own = list(targets)
+    first: dict[str | None, datetime] = {}
+    for target in own:
+        sha = target.commit.sha if target.commit else None
+        first[sha] = min(first.get(sha, FOREVER), _merged(target))
+    return [one for one in own if one.commit is None or _merged(one) == first[one.commit.sha]]
+
+
+def _merged(target: Target) -> datetime:
+    return (target.pull.merged_at if target.pull else None) or FOREVER
 
 
 def pull_entry(pull: PullFact) -> PullEntry:

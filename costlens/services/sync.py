@@ -165,7 +165,9 @@ def _save_repository(
     github_details.save_reviews(tx, organization_id, repository_id, pulls, at)
     if commits_changed or pulls_changed:
         github_store.save_mentions(tx, organization_id, repository_id, list(_mentions(commits, pulls)))
-        numbers = {pull.number for pull in pulls} | {number for one in commits if (number := squashed_pull(one.message))}
+        numbers = {pull.number for pull in pulls} | {
+            number for one in commits if (number := squashed_pull(one.message))
+        }
         github_store.find_squashes(tx, organization_id, repository_id, numbers)
     return changed or commits_changed or pulls_changed
 

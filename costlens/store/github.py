@@ -190,7 +190,9 @@ def find_squashes(tx: Tx, organization_id: int, repository_id: int, numbers: Col
     pull, commit, mention, member = t.pull_requests.c, t.commits.c, t.mentions.c, t.pull_request_commits.c
     mine = (pull.organization_id == organization_id, pull.repository_id == repository_id)
     unknown = (pull.merged_at.is_not(None), pull.merge_commit_sha.is_(None))
-    pulls = tx.execute(select(pull.id, pull.number, pull.merged_at).where(*mine, *unknown, one_of(pull.number, numbers)))
+    pulls = tx.execute(
+        select(pull.id, pull.number, pull.merged_at).where(*mine, *unknown, one_of(pull.number, numbers))
+    )
     for row in pulls.all():
         titled = (
             select(commit.sha, commit.committed_at)

@@ -57,7 +57,9 @@ def all_facts(ledger: Ledger, repository_id: int) -> RepositoryFacts:
     """Every pull request and commit of a repository."""
     default = {row["id"]: row["default_branch"] or "" for row in ledger.rows(t.repositories)}.get(repository_id, "")
     people = {row["value"]: row["person_id"] for row in ledger.rows(t.identities) if row["kind"] == "email"}
-    commits = {row["id"]: commit(row, people) for row in ledger.rows(t.commits) if row["repository_id"] == repository_id}
+    commits = {
+        row["id"]: commit(row, people) for row in ledger.rows(t.commits) if row["repository_id"] == repository_id
+    }
     members = sorted(ledger.rows(t.pull_request_commits), key=lambda row: (row["pull_request_id"], row["position"]))
     held = {row["commit_id"] for row in members}
     former = ledger.rows(t.former_commits)
