@@ -21,8 +21,8 @@ MAX_FILES = 3_000  # names kept of one commit: as many as GitHub's API tells
 _LOCAL = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX",
           "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE")  # fmt: skip
 _LOG = ("log", "--no-walk=unsorted", "--stdin", "-z", "--name-only", "--no-renames", "--root", "--encoding=UTF-8",
-        "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--notes=refs/notes/ai", "--no-color", "--no-relative",
-        "--no-mailmap", "--ignore-submodules=none")  # fmt: skip
+        "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--notes=refs/notes/ai", "--no-color",
+        "--no-relative", "--no-mailmap", "--ignore-submodules=none")  # fmt: skip
 _FIELDS = ("%H", "%P", "%at", "%ct", "%an", "%ae", "%B", "%N")
 _CHUNK = 1 << 16
 _EPOCH = datetime.fromtimestamp(0, UTC)

@@ -1,4 +1,4 @@
-"""A history for each way in which work reaches the default branch, and for each trap on it; with the links it must have.
+"""A history for each way in which work reaches the default branch, and for each trap; with the links it must have.
 
 Each has a repository of its own. Times are hours; the records of a step come in together, one step after the other.
 """
@@ -162,7 +162,7 @@ HISTORIES = (
             [pull(15, commit("15", 9), merged=10, body="Reverts #14")],
         ],
         [run(f"of {n}", 1, [(n, "B1")], branch=f"feature/{n}") for n in (1, 2, 3, 4)],
-        {1: "reverted", 2: "reverted", 3: "reverted", 4: "merged", 14: "reverted", 15: "merged"},
+        {1: "reverted", 2: "reverted", 3: "reverted", 4: "merged", 14: "merged", 15: "merged"},
     ),
     History(
         "forks",
