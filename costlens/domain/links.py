@@ -93,14 +93,32 @@ class RepositoryFacts:
     commits: tuple[CommitFact, ...]  # commits outside any pull request
 
 
+class Stance(StrEnum):
+    """What becomes of a link that a rule makes."""
+
+    COUNTED = "counted"
+    SUGGESTED = "suggested"
+    OFF = "off"  # it makes none
+
+
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """Confidence of each rule in permille, and the threshold from which a link counts."""
+    """Confidence of each rule in permille, and which rules count: by the threshold, unless `stances` says otherwise."""
 
     version: int
     confidence: Mapping[str, int]
     threshold: int = 800
     pending_days: int = 30
+    stances: Mapping[str, Stance] = field(default_factory=dict)
+
+    def stance(self, rule: str) -> Stance:
+        """What becomes of the rule's links."""
+        by_threshold = Stance.COUNTED if self.confidence[rule] >= self.threshold else Stance.SUGGESTED
+        return self.stances.get(rule, by_threshold)
+
+    def counts(self, rule: str) -> bool:
+        """Whether the rule's links count."""
+        return self.stance(rule) is Stance.COUNTED
 
 
 @dataclass(frozen=True, slots=True)
