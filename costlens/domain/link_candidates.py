@@ -172,15 +172,10 @@ def following_commit(run: RunFact, index: Index, session_files: Mapping[str, Seq
         if lag > NEXT_COMMIT_LATE:
             continue
         shared = commit.files & run.files or _named_around(run.occurred_at, commit.files, session_files)
+        rules = ["T2"] if shared else ["T3"] if lag <= NEXT_COMMIT else []
         if shared and lag <= NEXT_COMMIT and run.branch in index.default_branches:
-            rule = "T1"
-        elif shared:
-            rule = "T2"
-        elif lag <= NEXT_COMMIT:
-            rule = "T3"
-        else:
-            continue
-        found.append(
+            rules.insert(0, "T1")
+        found += [
             Candidate(
                 rule,
                 target,
@@ -191,7 +186,8 @@ def following_commit(run: RunFact, index: Index, session_files: Mapping[str, Seq
                 files=shared,
                 same_person=True,
             )
-        )
+            for rule in rules
+        ]
     return found
 
 

@@ -75,9 +75,7 @@ def link_runs(
     confirmed, rejected = _by_run(decisions, index, True), _by_run(decisions, index, False)
     cases, others = (
         [
-            _Case(
-                run, confirmed.get(run.id, {}), rejected.get(run.id, {}), _own_proposals(run, index, ruleset)
-            )
+            _Case(run, confirmed.get(run.id, {}), rejected.get(run.id, {}), _own_proposals(run, index, ruleset))
             for run in sorted(some, key=lambda run: run.id)
         ]
         for some in (runs, mates)

@@ -107,11 +107,11 @@ def propose(
         return store_rulesets.add_draft(tx, by.organization_id, values | head)
 
 
-def discard(store: Store, by: Member) -> bool:
+def discard(store: Store, by: Member, *, now: datetime | None = None) -> bool:
     """Drops the ruleset that is not applied; answers whether there was one. Raises Forbidden."""
     by.must("manage_linking")
     with store.write() as tx:
-        return store_rulesets.drop_drafts(tx, by.organization_id)
+        return store_rulesets.drop_drafts(tx, by.organization_id, now or datetime.now(UTC))
 
 
 def compare(

@@ -21,7 +21,8 @@ _ruleset, _calibration, _link = t.link_rulesets.c, t.link_calibrations.c, t.link
 
 def list_rulesets(tx: Tx, organization_id: int) -> Sequence[Row[Any]]:
     """All of an organization, the one in force first, then older ones; one that is not applied comes before them."""
-    rows = tx.execute(select(t.link_rulesets).where(_ruleset.organization_id == organization_id)).all()
+    mine = (_ruleset.organization_id == organization_id, _ruleset.dropped_at.is_(None))
+    rows = tx.execute(select(t.link_rulesets).where(*mine)).all()
     return sorted(rows, key=lambda row: (row.version is not None, -(row.version or 0), -row.id))
 
 
@@ -39,20 +40,21 @@ def ruleset_of(tx: Tx, organization_id: int) -> Ruleset:
 
 def get_ruleset(tx: Tx, organization_id: int, ruleset_id: int, *, lock: bool = False) -> Row[Any] | None:
     """One by its id. None: there is none."""
-    query = select(t.link_rulesets).where(_ruleset.organization_id == organization_id, _ruleset.id == ruleset_id)
+    mine = (_ruleset.organization_id == organization_id, _ruleset.dropped_at.is_(None))
+    query = select(t.link_rulesets).where(*mine, _ruleset.id == ruleset_id)
     return tx.execute(query.with_for_update() if lock else query).first()
 
 
 def add_draft(tx: Tx, organization_id: int, values: Mapping[str, Any]) -> int:
     """Stores a ruleset that is not applied yet, in place of an earlier such one; answers its id."""
-    drop_drafts(tx, organization_id)
+    drop_drafts(tx, organization_id, values["created_at"])
     return insert_one(tx, t.link_rulesets, {"organization_id": organization_id, **values})
 
 
-def drop_drafts(tx: Tx, organization_id: int) -> bool:
+def drop_drafts(tx: Tx, organization_id: int, at: datetime) -> bool:
     """Removes the ruleset that is not applied; answers whether there was one."""
-    mine = (_ruleset.organization_id == organization_id, _ruleset.version.is_(None))
-    return bool(tx.execute(delete(t.link_rulesets).where(*mine)).rowcount)
+    mine = (_ruleset.organization_id == organization_id, _ruleset.version.is_(None), _ruleset.dropped_at.is_(None))
+    return bool(tx.execute(update(t.link_rulesets).where(*mine).values(dropped_at=at)).rowcount)
 
 
 def set_ruleset(tx: Tx, organization_id: int, ruleset_id: int, values: Mapping[str, Any]) -> None:
@@ -63,7 +65,8 @@ def set_ruleset(tx: Tx, organization_id: int, ruleset_id: int, values: Mapping[s
 
 def uncompared(tx: Tx) -> list[tuple[int, int]]:
     """(organization, ruleset) that wait for their comparison."""
-    waiting = (_ruleset.version.is_(None), _ruleset.compared_at.is_(None), _ruleset.problem.is_(None))
+    new = (_ruleset.version.is_(None), _ruleset.dropped_at.is_(None))
+    waiting = (*new, _ruleset.compared_at.is_(None), _ruleset.problem.is_(None))
     return [(row.organization_id, row.id) for row in tx.execute(select(t.link_rulesets).where(*waiting))]
 
 

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("problem", sa.Text(), nullable=True),
         sa.Column("applied_by", sa.Text(), nullable=True),
         sa.Column("applied_at", sa.BigInteger(), nullable=True),
+        sa.Column("dropped_at", sa.BigInteger(), nullable=True),
         _organization("link_rulesets"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_link_rulesets")),
         sa.UniqueConstraint("organization_id", "version", name=op.f("uq_link_rulesets_organization_id_version")),

@@ -25,6 +25,7 @@ link_rulesets = Table(
     Column("problem", Text),  # null: the comparison has not failed
     Column("applied_by", Text),  # null: not applied
     Column("applied_at", Instant),  # null: not applied
+    Column("dropped_at", Instant),  # null: not dropped; a row stays, so that its id never means another ruleset
     UniqueConstraint("organization_id", "version"),
 )
 
