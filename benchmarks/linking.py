@@ -2,9 +2,9 @@
 
     python -m benchmarks.linking DATA_DIR [--seeds 10] [--drop 0.2] [--explicit] [--only odd|even] [--half first|second]
 
-`--only` takes every other seed and `--half` the first or the second half of the runs, so that what was chosen on one part
-can be looked at on another. The dollar error is the sum over pull requests of |linked - true| by the sum of what is
-true, and for the median pull request |linked - true| by what is true of it.
+`--only` takes every other seed and `--half` the first or the second half of the runs, so that what was chosen on one
+part can be looked at on another. The dollar error is the sum over pull requests of |linked - true| by the sum of what
+is true, and for the median pull request |linked - true| by what is true of it.
 """
 
 from __future__ import annotations

@@ -57,8 +57,7 @@ def facts_around(
     part = _Part(tx, organization_id, repository_id)
     own = [run for run in runs if run.has_repository]
     part.add_pulls(t.pull_requests.c.id, pull_ids)
-    _named(part, "run", {key for run in runs for key in run.keys})
-    _named(part, "session", {run.session_id for run in runs if run.session_id})
+    _named(part, {key for run in runs for key in run.keys} | {run.session_id for run in runs if run.session_id})
     part.add_pulls(t.pull_requests.c.number, {run.pr_number for run in own if run.pr_number is not None})
     shas = {run.commit_sha for run in own if run.commit_sha}
     part.add_commits(t.commits.c.sha, shas)
@@ -206,10 +205,11 @@ class _Part:
         return [row for number, row in self.commits.items() if number not in held]
 
 
-def _named(part: _Part, kind: str, names: Collection[str]) -> None:
-    """The commits and pull request bodies whose trailers name these."""
+def _named(part: _Part, names: Collection[str]) -> None:
+    """The commits and pull request bodies whose trailers name these runs and sessions."""
     mention = t.mentions.c
-    query = select(mention.source).where(*part.mine(t.mentions), mention.kind == kind, one_of(mention.value, names))
+    ids = mention.kind.in_(("run", "session"))
+    query = select(mention.source).where(*part.mine(t.mentions), ids, one_of(mention.value, names))
     sources = set(part.tx.scalars(query))
     part.add_pulls(t.pull_requests.c.number, [int(source[1:]) for source in sources if source[0] == "#"])
     part.add_commits(t.commits.c.sha, [source for source in sources if source[0] != "#"])

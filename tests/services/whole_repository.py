@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from costlens.domain.linking import RULESET_V1, link_runs
+from costlens.domain.linking import link_runs
 from costlens.domain.links import CommitFact, ManualDecision, PullFact, RepositoryFacts
 from costlens.domain.trailers import body_trailers, co_authors, commit_trailers
 from costlens.store import tables as t
 from costlens.store.homeless import homes
 from costlens.store.link_work import read_runs, run_fact
+from costlens.store.rulesets import ruleset_of
 from tests.services.ledger import Ledger
 
 Answer = tuple[str, str | None, list[tuple[Any, ...]]]  # state, reason, links
@@ -19,13 +20,17 @@ Answer = tuple[str, str | None, list[tuple[Any, ...]]]  # state, reason, links
 
 def stored_links(ledger: Ledger) -> dict[int, Answer]:
     """What the database says of each run that may be linked."""
-    links = [row for row in ledger.rows(t.links) if row["valid_to"] is None]
+    links, made = [row for row in ledger.rows(t.links) if row["valid_to"] is None], ledger.rows(t.link_rulesets)
     fields = ("repository_id", "pull_request_id", "commit_sha", "rule", "confidence", "state", "evidence")
     return {
         run["id"]: (
             run["link_state"],
             run["unlinked_reason"],
-            [tuple(link[name] for name in fields) for link in links if link["run_id"] == run["id"]],
+            [
+                tuple(own(link["evidence"], made) if name == "evidence" else link[name] for name in fields)
+                for link in links
+                if link["run_id"] == run["id"]
+            ],
         )
         for run in ledger.rows(t.runs)
         if run["code"]
@@ -37,20 +42,35 @@ def expected_links(ledger: Ledger, now: datetime) -> dict[int, Answer]:
     with ledger.store.read() as tx:
         runs = read_runs(tx, ledger.organization.id, [row["id"] for row in ledger.rows(t.runs)])
         home = homes(tx, ledger.organization.id, [run for run in runs if run["repository_id"] is None])
+        ruleset = ruleset_of(tx, ledger.organization.id)
+    made = ledger.rows(t.link_rulesets)
     decisions = [
         ManualDecision(row["run_id"], row["pull_request_id"], row["confirmed"], row["decided_by"])
         for row in ledger.rows(t.link_decisions)
     ]
     found: dict[int, Answer] = {}
     for place in (0, *(row["id"] for row in ledger.rows(t.repositories))):
-        own = [run_fact(run) for run in runs if (run["repository_id"] or home.get(run["id"], 0)) == place]
-        for answer in link_runs(own, all_facts(ledger, place), decisions, RULESET_V1, now):
+        mine = [run_fact(run) for run in runs if (run["repository_id"] or home.get(run["id"], 0)) == place]
+        for answer in link_runs(mine, all_facts(ledger, place), decisions, ruleset, now):
             links = [
-                (place, one.pull_request_id, one.commit_sha, one.rule, one.confidence, str(one.state), one.evidence)
+                (
+                    place,
+                    one.pull_request_id,
+                    one.commit_sha,
+                    one.rule,
+                    one.confidence,
+                    str(one.state),
+                    own(one.evidence, made),
+                )
                 for one in answer.links
             ]
             found[answer.run_id] = (str(answer.state), answer.reason and str(answer.reason), links)
     return found
+
+
+def own(evidence: Mapping[str, Any], rulesets: list[dict[str, Any]]) -> dict[str, Any]:
+    """The evidence; once the rules have changed, without the version: a link that holds keeps that which made it."""
+    return {name: value for name, value in evidence.items() if name != "ruleset" or not rulesets}
 
 
 def all_facts(ledger: Ledger, repository_id: int) -> RepositoryFacts:
