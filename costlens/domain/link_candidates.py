@@ -58,8 +58,9 @@ def session_trailers(run: RunFact, index: Index) -> list[Candidate]:
 def _of_session(
     rule: str, field: str, run: RunFact, session: str, by_session: Mapping[str, Sequence[Target]]
 ) -> list[Candidate]:
+    if not (named := by_session.get(session)):
+        return []
     earliest = run.occurred_at - TRAILER_SLACK
-    named = by_session.get(session, ())
     # An amended commit keeps its author time, so the commit time is asked where no author time fits.
     first = min((at for at, _ in _authored(named) if at >= earliest), default=None)
     fitting = [target for at, target in _authored(named) if at == first]

@@ -219,7 +219,7 @@ def _rank(candidate: Candidate, ruleset: Ruleset) -> tuple[tuple[bool, int], int
     """The tie-break: whether it counts and its confidence, rule order, time between, merge time, number."""
     pull = candidate.target.pull
     return (
-        _standing(candidate.rule, ruleset),
+        ruleset.standing[candidate.rule],
         RULE_ORDER[candidate.rule],
         abs(candidate.delta) if candidate.delta is not None else 2**62,
         (pull.merged_at if pull else None) or FOREVER,
@@ -233,13 +233,8 @@ def _may_be_beaten(winners: Sequence[Candidate], ruleset: Ruleset) -> bool:
         return True
     if winners[0].rule in EXPLICIT:
         return False
-    weak = [_standing(rule, ruleset) for rule in _WEAK_RULES if ruleset.stance(rule) is not Stance.OFF]
-    return bool(weak) and min(weak) < _standing(winners[0].rule, ruleset)
-
-
-def _standing(rule: str, ruleset: Ruleset) -> tuple[bool, int]:
-    """Of two rules the lesser wins: one that counts before one that does not, then the surer one."""
-    return not ruleset.counts(rule), -ruleset.confidence[rule]
+    mine = ruleset.standing[winners[0].rule]
+    return any(ruleset.standing[rule] < mine and ruleset.stance(rule) is not Stance.OFF for rule in _WEAK_RULES)
 
 
 def _allowed(proposals: Sequence[Candidate], ruleset: Ruleset) -> Sequence[Candidate]:

@@ -110,6 +110,12 @@ class Ruleset:
     threshold: int = 800
     pending_days: int = 30
     stances: Mapping[str, Stance] = field(default_factory=dict)
+    # Of two rules the one of lesser standing wins: one that counts before one that does not, then the surer one.
+    standing: Mapping[str, tuple[bool, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        standing = {rule: (not self.counts(rule), -confidence) for rule, confidence in self.confidence.items()}
+        object.__setattr__(self, "standing", standing)
 
     def stance(self, rule: str) -> Stance:
         """What becomes of the rule's links."""
