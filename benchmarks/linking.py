@@ -1,16 +1,22 @@
 """Replay a folder of real runs and pull requests through the linker and score it with the folder's own scorer.
 
-python -m benchmarks.linking DATA_DIR [--seeds 10] [--drop 0.2] [--explicit]
+    python -m benchmarks.linking DATA_DIR [--seeds 10] [--drop 0.2] [--explicit] [--only odd|even] [--half first|second]
+
+`--only` takes every other seed and `--half` the first or the second half of the runs, so that what was chosen on one
+part can be looked at on another. The dollar error is the sum over pull requests of |linked - true| by the sum of what
+is true, and for the median pull request |linked - true| by what is true of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -97,11 +103,41 @@ def name_targets(folder: Path, runs: Sequence[RunFact], facts: RepositoryFacts) 
     return named
 
 
+def half_of(runs: Sequence[RunFact], half: str | None) -> list[RunFact]:
+    """The earlier or the later half of the runs; all of them where none is named."""
+    ordered = sorted(runs, key=lambda run: (run.occurred_at, run.id))
+    middle = len(ordered) // 2
+    return {"first": ordered[:middle], "second": ordered[middle:], None: ordered}[half]
+
+
+def median_error(answers: Iterable[Mapping[str, Any]], visible: Path, links: Iterable[Mapping[str, Any]]) -> float:
+    """|linked - true| by true dollars of the median pull request; answers and links are those of the same runs."""
+    shown = {row["number"] for row in rows(visible)}
+    given: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for link in links:
+        given[link["requestId"]].append(link)
+    true, spent = Counter[int](), Counter[int]()
+    for answer in answers:
+        right = set(answer["pullRequests"]) & shown
+        for number in right:
+            true[number] += answer["usd"] / len(right)
+        for link in given[answer["requestId"]]:
+            spent[link["pullRequest"]] += answer["usd"] * link["share"]
+    return statistics.median(abs(spent[number] - usd) / usd for number, usd in true.items() if usd)
+
+
 def score(folder: Path, runs: Sequence[RunFact], visible: Path, answer: Iterable[RunLinks]) -> dict[str, float]:
-    """What the folder's scorer says of the counted links to pull requests."""
+    """What the folder's scorer says of the counted links of these runs to pull requests, with `medianError`."""
     keys = {run.id: next(iter(run.keys)) for run in runs}
-    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+    wanted = set(keys.values())
+    answers = [row for row in rows(folder / "answers.jsonl") if row["requestId"] in wanted]
+    records = []
+    with tempfile.NamedTemporaryFile("w") as told, tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        told.writelines(f"{json.dumps(row)}\n" for row in answers)
+        told.flush()
         for one in answer:
+            if one.run_id not in keys:
+                continue
             counted = one.links if one.state is LinkState.COUNTED else ()
             for link in counted:
                 if link.pull_request_id is not None:
@@ -110,16 +146,18 @@ def score(folder: Path, runs: Sequence[RunFact], visible: Path, answer: Iterable
                         "pullRequest": link.pull_request_id,
                         "share": 1 / len(counted),
                     }
+                    records.append(record)
                     file.write(json.dumps(record) + "\n")
         file.flush()
-        arguments = [str(folder / "answers.jsonl"), str(visible), file.name]
+        arguments = [told.name, str(visible), file.name]
         out = subprocess.run(
             [sys.executable, str(folder / "score_linking.py"), "score", *arguments],
             check=True,
             capture_output=True,
             text=True,
         ).stdout
-    return {name: float(value) for name, value in json.loads(out).items()}
+    scores = {name: float(value) for name, value in json.loads(out).items()}
+    return scores | {"medianError": median_error(answers, visible, records)}
 
 
 def drop(folder: Path, share: float, seed: int, target: Path) -> None:
@@ -130,7 +168,7 @@ def drop(folder: Path, share: float, seed: int, target: Path) -> None:
         subprocess.run(command, check=True, stdout=out)
 
 
-def replay(folder: Path, share: float, seed: int, explicit: bool = False) -> dict[str, float]:
+def replay(folder: Path, share: float, seed: int, explicit: bool = False, half: str | None = None) -> dict[str, float]:
     """Scores of one seed, with `seconds` of pure linking added."""
     people = load_people(folder)
     runs = load_runs(folder, people)
@@ -144,7 +182,7 @@ def replay(folder: Path, share: float, seed: int, explicit: bool = False) -> dic
         started = time.perf_counter()
         answer = link_runs(runs, facts, (), RULESET_V1, now)
         seconds = time.perf_counter() - started
-        return {**score(folder, runs, visible, answer), "seconds": seconds}
+        return {**score(folder, half_of(runs, half), visible, answer), "seconds": seconds}
 
 
 def main() -> None:
@@ -156,12 +194,17 @@ def main() -> None:
     parser.add_argument(
         "--explicit", action="store_true", help="runs name their pull request, or else their result commit"
     )
+    parser.add_argument("--only", choices=["odd", "even"], help="these of the seeds")
+    parser.add_argument("--half", choices=["first", "second"], help="score this half of the runs")
     options = parser.parse_args()
-    shown = ("precision", "recall", "counted", "dollarErrorPerPullRequest", "seconds")
+    shown = ("precision", "recall", "counted", "dollarErrorPerPullRequest", "medianError", "seconds")
     print("seed " + " ".join(f"{name:>25}" for name in shown))
-    results = [replay(options.folder, options.drop, seed, options.explicit) for seed in range(options.seeds)]
-    for seed, result in enumerate(results):
-        print(f"{seed:4} " + " ".join(f"{result[name]:25.4f}" for name in shown))
+    seeds = [seed for seed in range(options.seeds) if options.only in (None, "odd" if seed % 2 else "even")]
+    results = []
+    for seed in seeds:
+        result = replay(options.folder, options.drop, seed, options.explicit, options.half)
+        results.append(result)
+        print(f"{seed:4} " + " ".join(f"{result[name]:25.4f}" for name in shown), flush=True)
     print("mean " + " ".join(f"{sum(result[name] for result in results) / len(results):25.4f}" for name in shown))
 
 

@@ -25,6 +25,8 @@ from typing import Any
 
 import httpx
 
+from benchmarks.linking import median_error, rows
+
 DROPPED = "0.2"
 BATCH = 200
 
@@ -109,6 +111,7 @@ def replay(folder: Path, data: Path, url: str, seed: int) -> dict[str, Any]:
                 file.write(json.dumps(row) + "\n")
     score = (*scorer, "score", str(folder / "answers.jsonl"), str(visible), str(links))
     result: dict[str, Any] = json.loads(subprocess.run(score, check=True, capture_output=True, text=True).stdout)
+    result["medianError"] = median_error(rows(folder / "answers.jsonl"), visible, rows(links))
     again = costlens(data, "link", "--organization", name)
     return result | {
         "runs": accepted,
@@ -158,7 +161,15 @@ def main() -> None:
                 f"seed {seed}: {json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})}",
                 flush=True,
             )
-    for name in ("precision", "recall", "dollarErrorPerPullRequest", "linkSeconds", "ingestSeconds", "waitSeconds"):
+    for name in (
+        "precision",
+        "recall",
+        "dollarErrorPerPullRequest",
+        "medianError",
+        "linkSeconds",
+        "ingestSeconds",
+        "waitSeconds",
+    ):
         values = [row[name] for row in rows]
         print(f"{name}: mean {statistics.mean(values):.4f}, lowest {min(values):.4f}, highest {max(values):.4f}")
     print(f"cost: ${rows[0]['usd']:.6f}, the answers say ${expected:.6f} ({rows[0]['usd'] / expected - 1:+.2e})")

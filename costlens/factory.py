@@ -21,6 +21,7 @@ from costlens.web.api import (
     health,
     insights,
     integrations,
+    linking,
     prices,
     prompts,
     providers,
@@ -60,7 +61,7 @@ from costlens.web.ui.settings import SETTINGS
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
 
 
-API = (integrations, analytics, insights, routing, providers, cache, prompts, prices, runs, roi, health)
+API = (integrations, analytics, insights, routing, providers, cache, prompts, prices, runs, linking, roi, health)
 
 
 def create_app(settings: Settings | None = None) -> Flask:

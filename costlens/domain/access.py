@@ -34,6 +34,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "manage_owners": _OWNERS,  # make, remove and invite owners
         "manage_sign_in": _OWNERS,  # whose members may come by themselves; links to new passwords
         "manage_demo": _OWNERS,
+        "manage_linking": _OWNERS,  # the rules by which runs are linked
         "create_organization": _OWNERS,
         "delete_organization": _OWNERS,
     }
@@ -59,6 +60,7 @@ _WORDS = {
     "manage_organization": "change the organization",
     "manage_owners": "make, change or remove owners",
     "manage_sign_in": "change who may sign in",
+    "manage_linking": "change the rules of linking",
     "manage_demo": "load and remove the demo organization",
     "create_organization": "make another organization",
     "delete_organization": "delete the organization",

@@ -33,6 +33,7 @@ class CommitRecord:
     author: tuple[Identity, ...]
     files: tuple[str, ...] = ()
     branches: tuple[str, ...] = ()
+    attested: tuple[str, ...] = ()  # sessions that its git-ai note attests lines of
 
 
 @dataclass(frozen=True, slots=True)

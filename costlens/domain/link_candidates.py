@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from costlens.domain.link_index import Index, PullEntry, next_commits
+from costlens.domain.link_index import Index, PullEntry, authors_of, first_merged, next_commits
 from costlens.domain.link_rules import (
     NEXT_COMMIT,
     NEXT_COMMIT_LATE,
@@ -24,7 +24,7 @@ def explicit(run: RunFact, index: Index) -> list[Candidate]:
     """X1, X2 and X3: the run and the target name each other by an id."""
     found: list[Candidate] = []
     for key in sorted(run.keys & index.by_run_key.keys()) if run.keys else ():
-        for target in index.by_run_key[key]:
+        for target in first_merged(index.by_run_key[key]):
             field = "commit trailer" if target.commit else "pull request body"
             found.append(Candidate("X1", target, "id", field, key, seconds_to(run, target.commit)))
     if not run.has_repository:
@@ -34,32 +34,39 @@ def explicit(run: RunFact, index: Index) -> list[Candidate]:
     if run.commit_sha and run.commit_is_result:
         found.extend(
             Candidate("X3", target, "commitSha", "sha", run.commit_sha, seconds_to(run, target.commit))
-            for target in index.by_sha.get(run.commit_sha, ())
+            for target in first_merged(index.by_sha.get(run.commit_sha, ()))
         )
     return found
 
 
 def session_trailers(run: RunFact, index: Index) -> list[Candidate]:
-    """S1: the first commit after the run that names its session; else a pull request body that names it."""
+    """S1 and S2: the first commit after the run whose trailer, or git-ai note, names its session.
+
+    Where no trailer does, a pull request body may.
+    """
     if not run.session_id:
         return []
+    in_trailers = _of_session("S1", "commit trailer", run, run.session_id, index.by_session)
+    found = [*in_trailers, *_of_session("S2", "git-ai note", run, run.session_id, index.by_attested)]
+    return found or [
+        Candidate("S1", Target(entry.pull, None), "sessionId", "pull request body", run.session_id)
+        for entry in index.bodies_by_session.get(run.session_id, ())
+        if run.occurred_at <= entry.closes
+    ]
+
+
+def _of_session(
+    rule: str, field: str, run: RunFact, session: str, by_session: Mapping[str, Sequence[Target]]
+) -> list[Candidate]:
+    if not (named := by_session.get(session)):
+        return []
     earliest = run.occurred_at - TRAILER_SLACK
-    named = index.by_session.get(run.session_id, ())
     # An amended commit keeps its author time, so the commit time is asked where no author time fits.
     first = min((at for at, _ in _authored(named) if at >= earliest), default=None)
     fitting = [target for at, target in _authored(named) if at == first]
     if not fitting:
         fitting = [target for target in named if target.commit and target.commit.committed_at >= earliest]
-    if fitting:
-        return [
-            Candidate("S1", target, "sessionId", "commit trailer", run.session_id, seconds_to(run, target.commit))
-            for target in fitting
-        ]
-    return [
-        Candidate("S1", Target(entry.pull, None), "sessionId", "pull request body", run.session_id)
-        for entry in index.bodies_by_session.get(run.session_id, ())
-        if run.occurred_at <= entry.closes
-    ]
+    return [Candidate(rule, target, "sessionId", field, session, seconds_to(run, target.commit)) for target in fitting]
 
 
 def branches(run: RunFact, index: Index) -> list[Candidate]:
@@ -166,15 +173,10 @@ def following_commit(run: RunFact, index: Index, session_files: Mapping[str, Seq
         if lag > NEXT_COMMIT_LATE:
             continue
         shared = commit.files & run.files or _named_around(run.occurred_at, commit.files, session_files)
+        rules = ["T2"] if shared else ["T3"] if lag <= NEXT_COMMIT else []
         if shared and lag <= NEXT_COMMIT and run.branch in index.default_branches:
-            rule = "T1"
-        elif shared:
-            rule = "T2"
-        elif lag <= NEXT_COMMIT:
-            rule = "T3"
-        else:
-            continue
-        found.append(
+            rules.insert(0, "T1")
+        found += [
             Candidate(
                 rule,
                 target,
@@ -185,7 +187,8 @@ def following_commit(run: RunFact, index: Index, session_files: Mapping[str, Seq
                 files=shared,
                 same_person=True,
             )
-        )
+            for rule in rules
+        ]
     return found
 
 
@@ -211,6 +214,6 @@ def _next_of(entry: PullEntry, moment: datetime, person: int | None) -> CommitFa
     later: Sequence[CommitFact] = entry.commits[place:]
     earlier = entry.commits[:place]
     for commit in (*later, *reversed(earlier)):
-        if person is None or commit.person_id == person:
+        if person is None or person in authors_of(commit):
             return commit
     return None

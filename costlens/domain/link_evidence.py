@@ -17,6 +17,7 @@ _CLAIMS = {
     "X2": "the run names pull request #{matched}",
     "X3": "the run made commit `{short}`",
     "S1": "session `{matched}` in the {targetField}",
+    "S2": "lines of session `{matched}` in the {targetField}",
     "B1": "same branch `{matched}`",
     "B2": "same branch `{matched}`, but the work of another person",
     "B3": "same branch `{matched}`, person of the run unknown",
@@ -49,6 +50,8 @@ def describe(run: RunFact, candidate: Candidate, ruleset: Ruleset) -> dict[str, 
         record["filesShared"] = len(candidate.files)
     if commit is not None:
         record["sha"] = commit.sha
+    if candidate.target.orphaned:
+        record["orphaned"] = True
     return record
 
 
@@ -68,6 +71,8 @@ def sentence(evidence: Mapping[str, object]) -> str:
         parts.append(_files(evidence.get("files"), shared))
     if isinstance(delta := evidence.get("deltaSeconds"), int):
         parts.append(_lag(delta, "linked run" if rule == "C1" else "commit"))
+    if evidence.get("orphaned"):
+        parts.append("a commit that a force-push has left out since")
     confidence = evidence.get("confidence")
     score = f", {confidence / 1000:.2f}" if isinstance(confidence, int) else ""
     return f"{', '.join(parts)} ({rule}{score})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -47,6 +47,7 @@ class Index:
     by_sha: Mapping[str, Sequence[Target]]
     by_run_key: Mapping[str, Sequence[Target]]
     by_session: Mapping[str, Sequence[Target]]  # commits, by author time
+    by_attested: Mapping[str, Sequence[Target]]  # the same, by the sessions of git-ai notes
     bodies_by_session: Mapping[str, Sequence[PullEntry]]
     by_prompt: Mapping[tuple[int, str], Sequence[Target]]  # (author, prompt) → commits, by author time
     timelines: Mapping[int, Timeline]
@@ -62,6 +63,7 @@ def build_index(facts: RepositoryFacts) -> Index:
     by_sha: dict[str, list[Target]] = defaultdict(list)
     by_run_key: dict[str, list[Target]] = defaultdict(list)
     by_session: dict[str, list[Target]] = defaultdict(list)
+    by_attested: dict[str, list[Target]] = defaultdict(list)
     bodies: dict[str, list[PullEntry]] = defaultdict(list)
     by_prompt: dict[tuple[int, str], list[Target]] = defaultdict(list)
     of_person: dict[int, list[Target]] = defaultdict(list)
@@ -72,6 +74,8 @@ def build_index(facts: RepositoryFacts) -> Index:
             by_run_key[key].append(target)
         for session in commit.sessions:
             by_session[session].append(target)
+        for session in commit.attested:
+            by_attested[session].append(target)
         if commit.person_id is not None and not _is_merge(target):
             of_person[commit.person_id].append(target)
             for prompt in commit.prompts:
@@ -95,6 +99,7 @@ def build_index(facts: RepositoryFacts) -> Index:
         by_sha=by_sha,
         by_run_key=by_run_key,
         by_session=by_session,
+        by_attested=by_attested,
         bodies_by_session=bodies,
         by_prompt=by_prompt,
         timelines={
@@ -123,7 +128,8 @@ def targets_of(facts: RepositoryFacts) -> list[tuple[CommitFact, Target]]:
     """Each commit with where it belongs, by author time.
 
     A commit outside is given to a pull request when it is its merge commit, or a copy of one of its commits that a
-    rebase or cherry-pick made (same person and author date: both survive a rewrite).
+    rebase or cherry-pick made (same person and author date: both survive a rewrite), or else, orphaned, when the
+    pull request held it before a force-push.
     """
     pulls = sorted(facts.pulls, key=lambda pull: (pull.number, pull.id))
     held = [(commit, Target(pull, commit)) for pull in pulls for commit in pull.commits]
@@ -132,10 +138,12 @@ def targets_of(facts: RepositoryFacts) -> list[tuple[CommitFact, Target]]:
     copies: dict[tuple[int | None, datetime], PullFact | None] = {
         (commit.person_id, commit.authored_at): target.pull for commit, target in held if commit.person_id is not None
     }
+    former = {sha: pull for pull in reversed(pulls) for sha in pull.former}
     for commit in facts.commits:
         if commit.sha not in shas:
             owner = merged.get(commit.sha) or copies.get((commit.person_id, commit.authored_at))
-            held.append((commit, Target(owner, commit)))
+            once = None if owner else former.get(commit.sha)
+            held.append((commit, Target(owner or once, commit, orphaned=once is not None)))
     held.sort(key=lambda item: (item[0].authored_at, item[0].sha, item[1].pull.number if item[1].pull else 0))
     return held
 
@@ -146,17 +154,37 @@ def _is_merge(target: Target) -> bool:
     return bool(pull and commit and pull.commits and commit.sha == pull.merge_commit_sha and commit not in pull.commits)
 
 
+def authors_of(commit: CommitFact) -> frozenset[int]:
+    """The known people who wrote a commit: its author, and those whom it names beside."""
+    return commit.co_authors if commit.person_id is None else commit.co_authors | {commit.person_id}
+
+
+def first_merged(targets: Iterable[Target]) -> list[Target]:
+    """Of a commit that several pull requests hold, as in a stack, those that brought it in first."""
+    own = list(targets)
+    first: dict[str | None, datetime] = {}
+    for target in own:
+        sha = target.commit.sha if target.commit else None
+        first[sha] = min(first.get(sha, FOREVER), _merged(target))
+    return [one for one in own if one.commit is None or _merged(one) == first[one.commit.sha]]
+
+
+def _merged(target: Target) -> datetime:
+    return (target.pull.merged_at if target.pull else None) or FOREVER
+
+
 def pull_entry(pull: PullFact) -> PullEntry:
     """A pull request as the branch rules see it."""
     commits = tuple(sorted(pull.commits, key=lambda commit: (commit.authored_at, commit.sha)))
-    people = {commit.person_id for commit in commits} or {pull.person_id}
+    people: set[int | None] = {commit.person_id for commit in commits} or {pull.person_id}
+    people |= {person for commit in commits for person in commit.co_authors}
     first = commits[0].authored_at if commits else pull.created_at
     end = pull.merged_at or pull.closed_at
     last_of: dict[int, datetime] = {}
     for commit in commits:
-        if commit.person_id is not None:
+        for person in authors_of(commit):
             at = max(commit.authored_at, commit.committed_at)
-            last_of[commit.person_id] = max(at, last_of.get(commit.person_id, at))
+            last_of[person] = max(at, last_of.get(person, at))
     return PullEntry(
         pull=pull,
         authors=frozenset(person for person in people if person is not None),

@@ -76,7 +76,12 @@ def _differing(before: RepositoryFacts, after: RepositoryFacts, pulls: set[int])
     )
     for key in old.keys() | new.keys():
         first, second = old.get(key), new.get(key)
-        if key[0] in pulls or first is None or second is None or first.commit != second.commit:
+        if (
+            key[0] in pulls
+            or first is None
+            or second is None
+            or (first.commit, first.orphaned) != (second.commit, second.orphaned)
+        ):
             yield from (target for target in (first, second) if target)
 
 
@@ -94,7 +99,7 @@ def _of_pull(pull: PullFact, defaults: frozenset[str]) -> Iterator[Mark]:
 def _of_commit(commit: CommitFact) -> Iterator[Mark]:
     yield Mark(MarkKind.COMMIT, commit.sha)
     yield from (Mark(MarkKind.KEY, key) for key in commit.run_keys)
-    yield from (Mark(MarkKind.SESSION, session) for session in commit.sessions)
+    yield from (Mark(MarkKind.SESSION, session) for session in commit.sessions | commit.attested)
     if commit.person_id is not None:
         reach = PROMPT_TRAILER if commit.prompts else NEXT_COMMIT_LATE
         yield Mark(MarkKind.PERSON, str(commit.person_id), commit.authored_at - reach, commit.authored_at)

@@ -17,6 +17,7 @@ RULESET_V1 = Ruleset(
             "X2": 1000,  # pull request number
             "X3": 1000,  # the run says that it made this commit
             "S1": 980,  # session trailer
+            "S2": 980,  # git-ai note that attests lines of the session
             "B1": 900,  # branch of the pull request, same author
             "C1": 850,  # neighbour in the same session
             "T1": 800,  # default branch, next commit within two hours, same files
@@ -52,6 +53,7 @@ class Target:
 
     pull: PullFact | None
     commit: CommitFact | None
+    orphaned: bool = False  # the pull request held the commit once; a force-push left it out
 
     @property
     def key(self) -> tuple[int | None, str | None]:

@@ -27,12 +27,13 @@ from costlens.domain.links import (
     Ruleset,
     RunFact,
     RunLinks,
+    Stance,
     UnlinkedReason,
 )
 
 __all__ = ["RULESET_V1", "link_runs", "sentence", "split"]
 
-_ANCHOR_RULES = EXPLICIT | {"S1", "B1", "B3"}
+_ANCHOR_RULES = EXPLICIT | {"S1", "S2", "B1", "B3"}
 _WEAK_RULES = frozenset(RULE_ORDER) - _ANCHOR_RULES - {"B2"}
 _NO_FILES: Mapping[str, Sequence[datetime]] = {}
 
@@ -74,7 +75,7 @@ def link_runs(
     confirmed, rejected = _by_run(decisions, index, True), _by_run(decisions, index, False)
     cases, others = (
         [
-            _Case(run, confirmed.get(run.id, {}), rejected.get(run.id, {}), _own_proposals(run, index))
+            _Case(run, confirmed.get(run.id, {}), rejected.get(run.id, {}), _own_proposals(run, index, ruleset))
             for run in sorted(some, key=lambda run: run.id)
         ]
         for some in (runs, mates)
@@ -91,11 +92,11 @@ def split(cost_nanos: int, parts: int) -> tuple[int, ...]:
     return tuple(share + (place < rest) for place in range(parts))
 
 
-def _own_proposals(run: RunFact, index: Index) -> list[Candidate]:
+def _own_proposals(run: RunFact, index: Index, ruleset: Ruleset) -> Sequence[Candidate]:
     if not run.code:
         return []
     named = [*explicit(run, index), *session_trailers(run, index)]
-    return named if _names_unknown_pull(run, index) else [*named, *branches(run, index)]
+    return _allowed(named if _names_unknown_pull(run, index) else [*named, *branches(run, index)], ruleset)
 
 
 def _answer(case: _Case, index: Index, sessions: Mapping[str, _Session], ruleset: Ruleset, now: datetime) -> RunLinks:
@@ -114,11 +115,11 @@ def _answer(case: _Case, index: Index, sessions: Mapping[str, _Session], ruleset
             and not _names_unknown_pull(run, index)
             and not _names_unknown_commit(run, index)
         ):
-            proposals = [*proposals, *_weak_proposals(run, index, sessions, bool(winners))]
+            weak = _weak_proposals(run, index, sessions, bool(winners))
+            proposals = [*proposals, *_allowed(weak, ruleset)]
             winners = _winners(case, proposals, ruleset)
     if winners:
-        counted = ruleset.confidence[winners[0].rule] >= ruleset.threshold
-        state = LinkState.COUNTED if counted else LinkState.SUGGESTED
+        state = LinkState.COUNTED if ruleset.counts(winners[0].rule) else LinkState.SUGGESTED
         return RunLinks(run.id, state, None, tuple(_link(run, winner, state, ruleset) for winner in winners))
     return _unlinked(case, proposals, ruleset, now)
 
@@ -187,7 +188,7 @@ def _sessions(cases: Sequence[_Case], ruleset: Ruleset) -> Mapping[str, _Session
         for name in case.run.files:
             session.files[name].append(case.run.occurred_at)
         links = _winners(case, case.proposals, ruleset)
-        if links and not case.confirmed and ruleset.confidence[links[0].rule] >= ruleset.threshold:
+        if links and not case.confirmed and ruleset.counts(links[0].rule):
             session.times.append(case.run.occurred_at)
             session.links.append(links)
     return sessions
@@ -214,11 +215,11 @@ def _best(candidates: Iterable[Candidate], ruleset: Ruleset) -> list[Candidate]:
     return sorted(candidates, key=lambda candidate: _rank(candidate, ruleset))
 
 
-def _rank(candidate: Candidate, ruleset: Ruleset) -> tuple[int, int, int, datetime, int, str]:
-    """The tie-break: confidence, rule order, time between, merge time, number."""
+def _rank(candidate: Candidate, ruleset: Ruleset) -> tuple[tuple[bool, int], int, int, datetime, int, str]:
+    """The tie-break: whether it counts and its confidence, rule order, time between, merge time, number."""
     pull = candidate.target.pull
     return (
-        -ruleset.confidence[candidate.rule],
+        ruleset.standing[candidate.rule],
         RULE_ORDER[candidate.rule],
         abs(candidate.delta) if candidate.delta is not None else 2**62,
         (pull.merged_at if pull else None) or FOREVER,
@@ -232,7 +233,14 @@ def _may_be_beaten(winners: Sequence[Candidate], ruleset: Ruleset) -> bool:
         return True
     if winners[0].rule in EXPLICIT:
         return False
-    return ruleset.confidence[winners[0].rule] < max(ruleset.confidence[rule] for rule in _WEAK_RULES)
+    mine = ruleset.standing[winners[0].rule]
+    return any(ruleset.standing[rule] < mine and ruleset.stance(rule) is not Stance.OFF for rule in _WEAK_RULES)
+
+
+def _allowed(proposals: Sequence[Candidate], ruleset: Ruleset) -> Sequence[Candidate]:
+    if Stance.OFF not in ruleset.stances.values():
+        return proposals
+    return [candidate for candidate in proposals if ruleset.stance(candidate.rule) is not Stance.OFF]
 
 
 def _names_unknown_pull(run: RunFact, index: Index) -> bool:

@@ -65,6 +65,8 @@ class CommitFact:
     run_keys: frozenset[str] = frozenset()  # CostLens-Run trailers
     sessions: frozenset[str] = frozenset()  # session trailers of any agent
     prompts: frozenset[str] = frozenset()  # CostLens-Prompt trailers
+    co_authors: frozenset[int] = frozenset()  # people that Co-authored-by trailers name
+    attested: frozenset[str] = frozenset()  # sessions that a git-ai note attests lines of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class PullFact:
     run_keys: frozenset[str] = frozenset()  # run ids named in the body
     sessions: frozenset[str] = frozenset()
     merge_commit_sha: str | None = None  # None: not merged, or unknown
+    former: frozenset[str] = frozenset()  # commits that it held until a force-push left them out
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +93,38 @@ class RepositoryFacts:
     commits: tuple[CommitFact, ...]  # commits outside any pull request
 
 
+class Stance(StrEnum):
+    """What becomes of a link that a rule makes."""
+
+    COUNTED = "counted"
+    SUGGESTED = "suggested"
+    OFF = "off"  # it makes none
+
+
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """Confidence of each rule in permille, and the threshold from which a link counts."""
+    """Confidence of each rule in permille, and which rules count: by the threshold, unless `stances` says otherwise."""
 
     version: int
     confidence: Mapping[str, int]
     threshold: int = 800
     pending_days: int = 30
+    stances: Mapping[str, Stance] = field(default_factory=dict)
+    # Of two rules the one of lesser standing wins: one that counts before one that does not, then the surer one.
+    standing: Mapping[str, tuple[bool, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        standing = {rule: (not self.counts(rule), -confidence) for rule, confidence in self.confidence.items()}
+        object.__setattr__(self, "standing", standing)
+
+    def stance(self, rule: str) -> Stance:
+        """What becomes of the rule's links."""
+        by_threshold = Stance.COUNTED if self.confidence[rule] >= self.threshold else Stance.SUGGESTED
+        return self.stances.get(rule, by_threshold)
+
+    def counts(self, rule: str) -> bool:
+        """Whether the rule's links count."""
+        return self.stance(rule) is Stance.COUNTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,21 @@ def ai_signal(
     return next((agent for prefix, agent in _BRANCHES.items() if (head_ref or "").startswith(prefix)), None)
 
 
+def co_authors(message: str) -> frozenset[str]:
+    """The e-mail addresses, in lower case, of the people whom a commit names as its authors; agents and bots not."""
+    found = (email.strip().lower() for _, email in _CO_AUTHOR.findall(message))
+    return frozenset(email for email in found if "@" in email and "[bot]@" not in email and not _agent_of(email))
+
+
+_SQUASHED = re.compile(r"\(#(\d{1,9})\)$")
+
+
+def squashed_pull(message: str) -> int | None:
+    """The number that a squash merge writes at the end of the title: `Title (#7)`. None: the title ends otherwise."""
+    match = _SQUASHED.search(message.partition("\n")[0].rstrip())
+    return int(match[1]) if match else None
+
+
 def _agent_of(email: str | None) -> str | None:
     address = (email or "").strip().lower()
     if match := _NOREPLY.match(address):

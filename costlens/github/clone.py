@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
+from costlens.domain.git_ai import attested_sessions
 from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record, RepositoryRecord
 from costlens.domain.names import identities_of, repository_name
 from costlens.github.git import Ask, LoggedCommit, ask, main_branch, read_commits, read_graph
@@ -123,6 +124,7 @@ class _Reader:
             author=identities_of(email=commit.email),
             files=commit.files,
             branches=(branch,) if branch else (),
+            attested=tuple(sorted(attested_sessions(commit.note))),
         )
 
     def _person(self, commit: LoggedCommit) -> Iterator[PersonRecord]:

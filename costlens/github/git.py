@@ -21,9 +21,9 @@ MAX_FILES = 3_000  # names kept of one commit: as many as GitHub's API tells
 _LOCAL = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX",
           "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE")  # fmt: skip
 _LOG = ("log", "--no-walk=unsorted", "--stdin", "-z", "--name-only", "--no-renames", "--root", "--encoding=UTF-8",
-        "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--no-color", "--no-relative",
-        "--no-mailmap", "--ignore-submodules=none")  # fmt: skip
-_FIELDS = ("%H", "%P", "%at", "%ct", "%an", "%ae", "%B")
+        "--no-ext-diff", "--no-textconv", "--no-show-signature", "--no-notes", "--notes=refs/notes/ai", "--no-color",
+        "--no-relative", "--no-mailmap", "--ignore-submodules=none")  # fmt: skip
+_FIELDS = ("%H", "%P", "%at", "%ct", "%an", "%ae", "%B", "%N")
 _CHUNK = 1 << 16
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -37,6 +37,7 @@ class LoggedCommit:
     name: str
     email: str
     message: str
+    note: str  # in refs/notes/ai; empty: none
     files: tuple[str, ...]
 
 
@@ -151,7 +152,7 @@ def _parsed(running: _Running, cut: frozenset[str]) -> Iterator[LoggedCommit]:
         if len(fields) <= len(_FIELDS):
             running.check()
             raise Unavailable("git failed: it stopped in the middle of a commit")
-        sha, parents, authored, committed, name, email, message, _ = fields
+        sha, parents, authored, committed, name, email, message, note, _ = fields
         files: list[str] = []
         more = False
         for part in parts:
@@ -168,6 +169,7 @@ def _parsed(running: _Running, cut: frozenset[str]) -> Iterator[LoggedCommit]:
             name=name.strip(),
             email=email.strip(),
             message=message.strip("\n"),
+            note=note.strip("\n"),
             # Without its parent a commit seems to add every file that there is.
             files=() if sha in cut else tuple(files),
         )

@@ -9,6 +9,7 @@ from costlens.domain.github import CommitRecord, PullRecord, RepositoryRecord
 from costlens.domain.link_index import default_branches
 from costlens.domain.link_marks import Mark, MarkKind, branches_of, marks_of_change
 from costlens.domain.links import RepositoryFacts
+from costlens.domain.trailers import squashed_pull
 from costlens.store.engine import Tx
 from costlens.store.facts import facts_of, known_branches
 from costlens.store.github import is_linked
@@ -39,6 +40,7 @@ def watch(
     commits = [record for record in records if isinstance(record, CommitRecord)]
     commits += [commit for pull in pulls for commit in pull.commits]
     numbers, shas = {pull.number for pull in pulls}, {commit.sha for commit in commits}
+    numbers |= {number for commit in commits if (number := squashed_pull(commit.message))}
     facts = facts_of(tx, organization_id, repository_id, numbers, shas)
     branches = branches_of([facts]) | {pull.head_ref for pull in pulls if pull.head_ref}
     branches |= {branch for commit in commits for branch in commit.branches}

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from costlens.domain.calibration import hidden_facts, hidden_runs
 from costlens.domain.errors import NotFound, Unavailable
 from costlens.domain.link_marks import Mark, MarkKind
 from costlens.domain.link_rules import NEIGHBOUR, SESSION_FILES
@@ -87,6 +88,28 @@ def link_group(linker: Linker, run_ids: Collection[int], *, with_mates: bool = T
             continue
         return Linked(len(answers), changed, seconds, frozenset(group.elsewhere))
     raise Unavailable("Links of this repository are being written all the time; try again", retry_after=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Runs with the links that hold, and what the linker says of them."""
+
+    rows: Mapping[int, RunRow]
+    stored: Mapping[int, Sequence[link_store.LinkRow]]  # by run
+    answers: Sequence[RunLinks]
+
+
+def examine(linker: Linker, run_ids: Collection[int], *, hide: bool = False) -> Examined:
+    """What the linker would answer for these runs; nothing is written.
+
+    `hide`: as if neither the runs nor the facts named each other, and nobody had decided anything.
+    """
+    with linker.store.read() as tx:
+        group = _read(tx, linker, run_ids, with_mates=False)
+    runs, facts, mates, decisions = list(group.runs.values()), group.facts, group.mates, group.decisions
+    if hide:
+        runs, mates, facts, decisions = hidden_runs(runs), hidden_runs(mates), hidden_facts(facts), ()
+    return Examined(group.rows, group.stored, link_runs(runs, facts, decisions, linker.ruleset, linker.at, mates))
 
 
 def _read(tx: Tx, linker: Linker, run_ids: Collection[int], with_mates: bool) -> _Group:
@@ -253,18 +276,22 @@ def _by_run(decisions: Iterable[ManualDecision]) -> dict[int, list[ManualDecisio
 
 
 def _same(answer: RunLinks, run: RunRow, stored: Sequence[link_store.LinkRow]) -> bool:
+    """Whether the answer is what is stored; a link that holds under a newer ruleset keeps the one that made it."""
     if run["link_state"] != answer.state or run["unlinked_reason"] != answer.reason:
         return False
     return [_content(link) for link in answer.links] == [
-        (row["pull_request_id"], row["commit_sha"], row["rule"], row["confidence"], row["state"], row["evidence"])
+        (row["pull_request_id"], row["commit_sha"], row["rule"], row["confidence"], row["state"], _timeless(row))
         for row in stored
     ]
 
 
 def _content(link: Link) -> tuple[Any, ...]:
-    return (
-        link.pull_request_id, link.commit_sha, link.rule, link.confidence, str(link.state), dict(link.evidence)
-    )  # fmt: skip
+    evidence = {name: value for name, value in link.evidence.items() if name != "ruleset"}
+    return link.pull_request_id, link.commit_sha, link.rule, link.confidence, str(link.state), evidence
+
+
+def _timeless(row: link_store.LinkRow) -> dict[str, Any]:
+    return {name: value for name, value in row["evidence"].items() if name != "ruleset"}
 
 
 def _link_rows(linker: Linker, answer: RunLinks, run: RunRow) -> list[dict[str, Any]]:

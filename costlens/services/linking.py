@@ -17,6 +17,7 @@ from costlens.store.engine import Store, Tx
 from costlens.store.homeless import decided_here, homes, names_here
 from costlens.store.link_work import Place
 from costlens.store.organizations import add_audit
+from costlens.store.rulesets import ruleset_of
 from costlens.store.runs import get_runs
 
 # What bounds a pass: the runs of a group, and the time they span, for which their people's commits are read.
@@ -41,7 +42,7 @@ def link_repository(
     repository_id: int,
     *,
     now: datetime | None = None,
-    ruleset: Ruleset = RULESET_V1,
+    ruleset: Ruleset | None = None,
     full: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pass:
@@ -49,10 +50,12 @@ def link_repository(
 
     Looks at runs not seen yet, at those that marks point at or that have been pending for too long, and at what
     these matter to; at every run when `full` is set or facts changed too much for marks. The result is the same. The
-    same input writes nothing. `progress` is told (runs done, runs in all, as far as known).
+    same input writes nothing. `progress` is told (runs done, runs in all, as far as known). The rules are those of the
+    organization, unless `ruleset` gives others.
     """
-    linker = Linker(store, organization_id, repository_id, ruleset, now or datetime.now(UTC))
     with store.read() as tx:
+        rules = ruleset or ruleset_of(tx, organization_id)
+        linker = Linker(store, organization_id, repository_id, rules, now or datetime.now(UTC))
         version = link_work.versions(tx, organization_id, repository_id)
         mark_ids, marks = link_marks.read_marks(tx, organization_id, repository_id)
         everything = full or version.facts != version.linked
@@ -93,6 +96,11 @@ def _groups(linker: Linker, everything: bool, touched: Sequence[Place]) -> Itera
     yield from ((group, False) for group in _cut(touched))
     for page in _waiting_pages(linker):
         yield from ((group, False) for group in _cut(sorted(page)))
+
+
+def every_group(linker: Linker, places: Iterable[Place] | None = None) -> Iterator[list[Place]]:
+    """These runs, given in order of time, in groups as a pass looks at them. None: every run of the repository."""
+    return (group for group, _ in _groups(linker, True, ())) if places is None else _cut(places)
 
 
 def _cut(places: Iterable[Place]) -> Iterator[list[Place]]:
@@ -192,7 +200,8 @@ def decide_links(
         link_store.mark_unseen(tx, organization_id, run_id)
         if repository_id is None:
             repository_id = run["repository_id"] or homes(tx, organization_id, [run]).get(run_id, 0)
-    link_group(Linker(store, organization_id, repository_id, RULESET_V1, at), [run_id])
+        rules = ruleset_of(tx, organization_id)
+    link_group(Linker(store, organization_id, repository_id, rules, at), [run_id])
 
 
 def waiting(store: Store, *, now: datetime | None = None) -> list[tuple[int, int]]:

@@ -11,9 +11,17 @@ from typing import Any
 
 from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record, RepositoryRecord
 from costlens.domain.links import Outcome
-from costlens.domain.names import Identity
+from costlens.domain.names import Identity, identities_of
 from costlens.domain.reverts import PullState, reverted
-from costlens.domain.trailers import Trailers, ai_signal, body_trailers, commit_trailers, revert_targets
+from costlens.domain.trailers import (
+    Trailers,
+    ai_signal,
+    body_trailers,
+    co_authors,
+    commit_trailers,
+    revert_targets,
+    squashed_pull,
+)
 from costlens.services import github_details
 from costlens.services.fact_watch import mark_changes, watch
 from costlens.store import github as github_store
@@ -141,6 +149,7 @@ def _save_repository(
         github_store.set_closed_unknown(tx, organization_id, repository_id)
     commits = list(_commits(records))
     authors = [*(commit.author for commit in commits), *(pull.author for pull in pulls)]
+    authors += [identities_of(email=address) for commit in commits for address in sorted(co_authors(commit.message))]
     people = person_ids(tx, organization_id, [author for author in authors if author], at)
     ids, commits_changed = github_store.save_commits(
         tx, organization_id, repository_id, [_commit_row(commit, people) for commit in commits]
@@ -156,6 +165,10 @@ def _save_repository(
     github_details.save_reviews(tx, organization_id, repository_id, pulls, at)
     if commits_changed or pulls_changed:
         github_store.save_mentions(tx, organization_id, repository_id, list(_mentions(commits, pulls)))
+        numbers = {pull.number for pull in pulls} | {
+            number for one in commits if (number := squashed_pull(one.message))
+        }
+        github_store.find_squashes(tx, organization_id, repository_id, numbers)
     return changed or commits_changed or pulls_changed
 
 
@@ -174,6 +187,7 @@ def _commits(records: Iterable[Record]) -> Iterator[CommitRecord]:
                     committed_at=max(other.committed_at, commit.committed_at),
                     author=told.author or other.author or commit.author,
                     branches=tuple(dict.fromkeys((*other.branches, *commit.branches))),
+                    attested=tuple(dict.fromkeys((*other.attested, *commit.attested))),
                 )
     yield from found.values()
 
@@ -187,6 +201,7 @@ def _commit_row(commit: CommitRecord, people: dict[tuple[Identity, ...], int]) -
         "message": commit.message,
         "files": sorted(set(commit.files)),
         "branches": sorted(set(commit.branches)),
+        "attested": sorted(set(commit.attested)) or None,
     }
 
 
@@ -245,7 +260,10 @@ def _state(merged_at: datetime | None, closed_at: datetime | None) -> Outcome:
 def _mentions(commits: Sequence[CommitRecord], pulls: Sequence[PullRecord]) -> Iterator[tuple[str, str, str]]:
     for commit in commits:
         yield from _named(commit_trailers(commit.message), commit.sha)
+        yield from (("session", session, commit.sha) for session in commit.attested)
         yield from (("branch", branch, commit.sha) for branch in commit.branches)
+        if number := squashed_pull(commit.message):
+            yield "squash", str(number), commit.sha
         if any(target.sha for target in revert_targets(commit.message)):
             yield "revert", "", commit.sha
     for pull in pulls:

@@ -8,7 +8,7 @@ facts, and what is read grows with the runs and not with the repository.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, s
 from costlens.domain.link_index import default_branches
 from costlens.domain.link_rules import AFTER_CLOSE, BEFORE_FIRST_COMMIT, NEXT_COMMIT_LATE, PROMPT_TRAILER
 from costlens.domain.links import CommitFact, PullFact, RepositoryFacts, RunFact
-from costlens.domain.trailers import body_trailers, commit_trailers
+from costlens.domain.trailers import body_trailers, co_authors, commit_trailers
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.plans import checked
@@ -57,8 +57,7 @@ def facts_around(
     part = _Part(tx, organization_id, repository_id)
     own = [run for run in runs if run.has_repository]
     part.add_pulls(t.pull_requests.c.id, pull_ids)
-    _named(part, "run", {key for run in runs for key in run.keys})
-    _named(part, "session", {run.session_id for run in runs if run.session_id})
+    _named(part, {key for run in runs for key in run.keys} | {run.session_id for run in runs if run.session_id})
     part.add_pulls(t.pull_requests.c.number, {run.pr_number for run in own if run.pr_number is not None})
     shas = {run.commit_sha for run in own if run.commit_sha}
     part.add_commits(t.commits.c.sha, shas)
@@ -167,26 +166,50 @@ class _Part:
         for twins in _twins(outside):
             held = select(member.pull_request_id).join(t.commits, commit.id == member.commit_id)
             self.pull_ids.update(self.tx.scalars(held.where(*self.mine(t.commits), twins)))
+        former = self.former(outside)
         self.read_pulls()
-        facts = {number: _commit(row) for number, row in self.commits.items()}
+        people = self.people_of({address for row in self.commits.values() for address in co_authors(row.message)})
+        facts = {number: _commit(row, people) for number, row in self.commits.items()}
         return RepositoryFacts(
             self.default_branch,
             tuple(
-                _pull(row, tuple(facts[one] for one in self.members.get(number, ())))
+                _pull(row, tuple(facts[one] for one in self.members.get(number, ())), former.get(number, ()))
                 for number, row in self.pulls.items()
             ),
             tuple(facts[row.id] for row in self.outside()),
         )
+
+    def former(self, commits: Iterable[Row[Any]]) -> dict[int, list[str]]:
+        """Those of the commits that pull requests held once, by pull request."""
+        shas, column = {row.id: row.sha for row in commits}, t.former_commits.c
+        found: dict[int, list[str]] = {}
+        rows = self.tx.execute(select(t.former_commits).where(one_of(column.commit_id, shas))) if shas else ()
+        for row in rows:
+            found.setdefault(row.pull_request_id, []).append(shas[row.commit_id])
+        self.pull_ids |= found.keys()
+        return found
+
+    def people_of(self, addresses: Collection[str]) -> dict[str, int]:
+        """The person of each e-mail address that is known."""
+        identity = t.identities.c
+        if not addresses:
+            return {}
+        mine = (identity.organization_id == self.organization_id, identity.kind == "email")
+        rows = self.tx.execute(
+            select(identity.value, identity.person_id).where(*mine, one_of(identity.value, addresses))
+        )
+        return {row.value: row.person_id for row in rows}
 
     def outside(self) -> list[Row[Any]]:
         held = {number for own in self.members.values() for number in own}
         return [row for number, row in self.commits.items() if number not in held]
 
 
-def _named(part: _Part, kind: str, names: Collection[str]) -> None:
-    """The commits and pull request bodies whose trailers name these."""
+def _named(part: _Part, names: Collection[str]) -> None:
+    """The commits and pull request bodies whose trailers name these runs and sessions."""
     mention = t.mentions.c
-    query = select(mention.source).where(*part.mine(t.mentions), mention.kind == kind, one_of(mention.value, names))
+    ids = mention.kind.in_(("run", "session"))
+    query = select(mention.source).where(*part.mine(t.mentions), ids, one_of(mention.value, names))
     sources = set(part.tx.scalars(query))
     part.add_pulls(t.pull_requests.c.number, [int(source[1:]) for source in sources if source[0] == "#"])
     part.add_commits(t.commits.c.sha, [source for source in sources if source[0] != "#"])
@@ -263,6 +286,7 @@ def _stray_query() -> Select[Any]:
     repository: Any = bindparam("repository")
     twin = t.commits.alias()
     held = select(member.c.commit_id).where(member.c.commit_id == commit.id)
+    former = select(t.former_commits.c.commit_id).where(t.former_commits.c.commit_id == commit.id)
     merged = select(pull.id).where(pull.repository_id == repository, pull.merge_commit_sha == commit.sha)
     same = (twin.c.person_id == commit.person_id, twin.c.authored_at == commit.authored_at)
     copied = (
@@ -277,6 +301,7 @@ def _stray_query() -> Select[Any]:
             mention.kind == "branch",
             mention.value == bindparam("branch"),
             ~held.exists(),
+            ~former.exists(),
             ~merged.exists(),
             ~copied.exists(),
         )
@@ -292,7 +317,7 @@ def _twins(commits: Iterable[Row[Any]]) -> Iterator[ColumnElement[bool]]:
         yield and_(t.commits.c.person_id.in_(sorted(people)), t.commits.c.authored_at.in_(sorted(times)))
 
 
-def _commit(row: Row[Any]) -> CommitFact:
+def _commit(row: Row[Any], people: Mapping[str, int]) -> CommitFact:
     trailers = commit_trailers(row.message)
     return CommitFact(
         sha=row.sha,
@@ -304,10 +329,12 @@ def _commit(row: Row[Any]) -> CommitFact:
         run_keys=trailers.run_keys,
         sessions=trailers.sessions,
         prompts=trailers.prompts,
+        co_authors=frozenset(people[address] for address in co_authors(row.message) if address in people),
+        attested=frozenset(row.attested or ()),
     )
 
 
-def _pull(row: Row[Any], commits: tuple[CommitFact, ...]) -> PullFact:
+def _pull(row: Row[Any], commits: tuple[CommitFact, ...], former: Iterable[str]) -> PullFact:
     trailers = body_trailers(row.body)
     return PullFact(
         id=row.id,
@@ -322,4 +349,5 @@ def _pull(row: Row[Any], commits: tuple[CommitFact, ...]) -> PullFact:
         run_keys=trailers.run_keys,
         sessions=trailers.sessions,
         merge_commit_sha=row.merge_commit_sha,
+        former=frozenset(former),
     )

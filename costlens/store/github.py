@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
@@ -15,6 +15,7 @@ from costlens.store.types import one_of
 from costlens.store.upsert import keep_first
 
 Values = dict[str, Any]
+NEAR_MERGE = timedelta(hours=1)  # how far a squash may lie from the merge that it is taken for
 
 
 def repository_name(tx: Tx, organization_id: int, repository_id: int) -> str:
@@ -86,6 +87,7 @@ def save_commits(
         new["message"] = max(old.message, new["message"], key=len)
         new["committed_at"] = max(old.committed_at, new["committed_at"])
         new["person_id"] = old.person_id or new["person_id"]
+        new["attested"] = sorted({*(old.attested or ()), *(new["attested"] or ())}) or None
         differing = {name: value for name, value in new.items() if old._mapping[name] != value}
         if differing:
             changed = True
@@ -152,6 +154,8 @@ def _save_members(tx: Tx, pulls: dict[int, int], shas: dict[int, list[str]], ids
         if not wanted or stored.get(pull_id, []) == wanted:
             continue
         changed = True
+        left_out = {*stored.get(pull_id, ())} - {*wanted}
+        keep_first(tx, t.former_commits, [{"pull_request_id": pull_id, "commit_id": one} for one in sorted(left_out)])
         tx.execute(delete(member).where(member.c.pull_request_id == pull_id))
         tx.execute(
             insert(member),
@@ -176,6 +180,34 @@ def save_mentions(tx: Tx, organization_id: int, repository_id: int, rows: Sequen
     keep_first(
         tx, t.mentions, [head | {"kind": kind, "value": value, "source": source} for kind, value, source in rows]
     )
+
+
+def find_squashes(tx: Tx, organization_id: int, repository_id: int, numbers: Collection[int]) -> None:
+    """Where no source told which commit merged these pull requests, takes the one whose title ends in their number.
+
+    It came to the repository within an hour of the merge and no pull request holds it; the nearest in time is taken.
+    """
+    pull, commit, mention, member = t.pull_requests.c, t.commits.c, t.mentions.c, t.pull_request_commits.c
+    mine = (pull.organization_id == organization_id, pull.repository_id == repository_id)
+    unknown = (pull.merged_at.is_not(None), pull.merge_commit_sha.is_(None))
+    pulls = tx.execute(
+        select(pull.id, pull.number, pull.merged_at).where(*mine, *unknown, one_of(pull.number, numbers))
+    )
+    for row in pulls.all():
+        titled = (
+            select(commit.sha, commit.committed_at)
+            .join(t.mentions, (mention.repository_id == commit.repository_id) & (mention.source == commit.sha))
+            .where(
+                mention.repository_id == repository_id,
+                mention.kind == "squash",
+                mention.value == str(row.number),
+                commit.committed_at.between(row.merged_at - NEAR_MERGE, row.merged_at + NEAR_MERGE),
+                ~select(member.commit_id).where(member.commit_id == commit.id).exists(),
+            )
+        )
+        found = [(abs(one.committed_at - row.merged_at), one.sha) for one in tx.execute(titled)]
+        if found:
+            tx.execute(update(t.pull_requests).where(pull.id == row.id).values(merge_commit_sha=min(found)[1]))
 
 
 def is_linked(tx: Tx, organization_id: int, repository_id: int) -> bool:

@@ -13,13 +13,18 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from costlens.domain.calibration import Tally
 from costlens.services import passwords
 from costlens.services.keys import create_key
 from costlens.services.organizations import create_team
+from costlens.store import tables as t
+from costlens.store.engine import Store
 from costlens.store.organizations import find_user
+from costlens.store.rulesets import set_calibration
 from tests.e2e.browsers import ARTIFACTS, WATCH_SHIFTS, chromium, needs_chromium
 from tests.e2e.people_server import Running, running
 from tests.e2e.servers import a_run
+from tests.services.ledger import NOW
 from tests.web.people import add_member
 
 SETTINGS = "/app/acme/settings"
@@ -31,6 +36,7 @@ PAGES = {
     "new-key": f"{SETTINGS}/keys/new",
     "own-usage": f"{SETTINGS}/usage",
     "own-account": f"{SETTINGS}/sign-in",
+    "linking": f"{SETTINGS}/linking",
     "organization": f"{SETTINGS}/organization",
     "audit-log": f"{SETTINGS}/audit",
     "invitation-wrong-account": "invitation",
@@ -69,7 +75,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             for number in range(12):
                 body = a_run(number, repo=f"acme/service-{number % 3}", promptId=f"review-v{number}")
                 assert client.post(f"{made.url}/integrations/run", json=body).status_code == 200
+        add_rules(store, organization.id)
         yield made
+
+
+def add_rules(store: Store, organization_id: int) -> None:
+    """A ruleset in force, a compared one that is not, and what the tests of the rules came to."""
+    row = {"organization_id": organization_id, "threshold": 800, "created_by": "alice@example.com", "created_at": NOW}
+    moves = [{"from": "suggested", "to": "counted", "runs": 812, "costNanos": 41_300_000_000},
+             {"from": "counted", "to": "another target", "runs": 3, "costNanos": 9_120_000}]  # fmt: skip
+    applied = {"version": 2, "applied_by": "alice@example.com", "applied_at": NOW, "stances": {"T1": "suggested"}}
+    difference = [{"repository": "acme/service-1", "moves": moves}]
+    draft = {"stances": {"B1": "suggested", "T2": "counted"}, "difference": difference, "compared_at": NOW}
+    tallies = {"B1": Tally(5732, 4300), "C1": Tally(1157, 1075), "T1": Tally(434, 369), "T2": Tally(80, 79)}
+    with store.write() as tx:
+        tx.execute(t.link_rulesets.insert(), row | applied)
+        tx.execute(t.link_rulesets.insert(), row | draft | {"runs_done": 12_034, "runs_total": 12_034})
+        set_calibration(tx, organization_id, tallies, NOW)
 
 
 @pytest.fixture(scope="module")

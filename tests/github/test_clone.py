@@ -455,3 +455,21 @@ def test_a_clone_takes_nothing_from_what_another_source_told(ledger: Ledger, clo
     import_records(ledger.store, ledger.organization.id, [a_pull(9, merged_at=clone.now, closed_at=clone.now)])
     load(ledger, clone)
     assert closed_known(ledger) is None
+
+
+def test_a_note_of_git_ai_links_its_session(ledger: Ledger, clone: Clone) -> None:
+    clone.branch("feat/search")
+    written = clone.commit("Search", "search.py")
+    note = 'search.py\n  s_1::t_1 1\n---\n{"sessions": {"s_1": {"agent_id": {"tool": "claude", "id": "s-7"}}}}'
+    clone.git("notes", "--ref=ai", "add", "--file=-", written, text=note)
+    clone.git("notes", "add", "-m", "CostLens-Session: s-8", written)  # a note of another kind
+    clone.merge("feat/search", "Merge pull request #7 from acme/feat/search\n\nSearch")
+    load(ledger, clone)
+    at = START + HOUR / 2
+    run, other = (
+        ledger.send_one(a_run(repository="acme/web", occurred_at=at, session_id=session), now=clone.now).id
+        for session in ("s-7", "s-8")
+    )
+    found = rules(ledger, clone.now)
+    assert found[run] == (7, written, "S2", "counted")
+    assert other not in found

@@ -21,6 +21,7 @@ from costlens.store import tables as t
 from costlens.store.identity import person_ids
 from costlens.store.run_changes import Selection
 from tests.services.ledger import NOW, Ledger, a_commit, a_pull, a_run, check_sums, open_ledger
+from tests.services.some_rules import apply_some_rules
 from tests.services.whole_repository import expected_links, stored_links
 
 HOUR = timedelta(hours=1)
@@ -44,6 +45,7 @@ TRAILERS = (
     "CostLens-Session: s2",
     "CostLens-Run: r1, c2",
     *["CostLens-Prompt: p1"] * 4,
+    *["Co-authored-by: Bob <bob@example.com>"] * 2,
 )
 
 runs = st.builds(
@@ -65,8 +67,8 @@ runs = st.builds(
 )
 
 
-def body(trailer: str) -> str:
-    return f"Change\n\n{trailer}" if trailer else "Change"
+def body(trailer: str, title: str = "Change") -> str:
+    return f"{title}\n\n{trailer}" if trailer else title
 
 
 @st.composite
@@ -74,7 +76,9 @@ def commits(draw: st.DrawFn, sha: str) -> CommitRecord:
     """A sha has one content, of which a source may tell a part."""
     at = NOW - draw(AGES)
     return replace(
-        a_commit(sha, at, who=draw(st.sampled_from(WHO)), message=body(draw(st.sampled_from(TRAILERS)))),
+        a_commit(sha, at, who=draw(st.sampled_from(WHO))),
+        message=body(draw(st.sampled_from(TRAILERS)), draw(st.sampled_from((*["Change"] * 3, "Change (#1)")))),
+        attested=draw(st.sampled_from((*[()] * 5, ("s1",)))),
         committed_at=at + draw(st.sampled_from((0, 0, 3))) * HOUR,
         files=draw(FILES),
         branches=tuple(draw(st.sets(st.sampled_from(("main", "feature/1", "spike")), max_size=1))),
@@ -169,6 +173,10 @@ class IncrementalMachine(RuleBasedStateMachine):
                 by="alice@example.com",
                 now=self.now,
             )
+
+    @rule(data=st.data())
+    def the_rules_change(self, data: st.DataObject) -> None:
+        apply_some_rules(self.ledger, data, self.now)
 
     @rule(prompt=st.sampled_from(("p1", "p2")), code=st.booleans())
     def runs_are_code_or_not(self, prompt: str, code: bool) -> None:

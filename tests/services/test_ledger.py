@@ -37,6 +37,7 @@ from tests.services.ledger import (
     open_ledger,
     tokens,
 )
+from tests.services.some_rules import apply_some_rules
 
 REPOSITORIES = ("acme/web", "Acme/API")
 PEOPLE = ("alice", "bob", "bob@example.com", "9+charlie@users.noreply.github.com", "charlie")
@@ -169,6 +170,10 @@ class LedgerMachine(RuleBasedStateMachine):
             by="alice@example.com",
             now=self.now,
         )
+
+    @rule(data=st.data())
+    def the_rules_change(self, data: st.DataObject) -> None:
+        apply_some_rules(self.ledger, data, self.now)
 
     @rule(one=st.sampled_from(PEOPLE[:2]), other=st.sampled_from(("bob@example.com", "charlie@example.com")))
     def merge_people(self, one: str, other: str) -> None:

@@ -17,11 +17,12 @@ from rq.registry import FailedJobRegistry, ScheduledJobRegistry
 from rq.utils import import_attribute
 
 from costlens.config import Settings
+from costlens.domain.access import Member
 from costlens.domain.runs import RunInput
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.github.snapshot import read_snapshot
 from costlens.queue import JobQueue
-from costlens.services import health, keys, linking, organizations, runs, sync
+from costlens.services import health, keys, linking, organizations, rulesets, runs, sync
 from costlens.services.ingest import ingest
 from costlens.services.prices import set_price
 from costlens.store import tables
@@ -157,6 +158,24 @@ def test_sweep_leaves_young_runs_to_their_own_job(workplace: Workplace) -> None:
     job = workplace.queue.enqueue("workers.linking.sweep")
     workplace.work()
     assert job.return_value() == 0
+
+
+def test_new_rules_are_compared_and_tested(workplace: Workplace, tmp_path: Path) -> None:
+    repository = workplace.store_runs(pull=1, count=3)
+    workplace.import_pulls(tmp_path, 1)
+    linking.link_repository(workplace.store, workplace.organization.id, repository)
+    owner = Member(workplace.organization.id, 1, 1, "alice@example.com", "owner")
+    rulesets.propose(workplace.store, owner, 900, {"B1": "off"})
+    queue = JobQueue(workplace.settings.queue_url)
+    assert queue.begin("workers.rulesets.compare", job_id="compare-1", seconds=60)
+    assert queue.run_soon("workers.rulesets.calibrate_one", workplace.organization.id)
+    workplace.work()
+    found = rulesets.linking_of(workplace.store, workplace.organization.id)
+    assert (found.draft.runs_done, found.draft.difference) == (3, [])  # explicit ids decide
+    assert found.measured_at is not None
+    again = [workplace.queue.enqueue(f"workers.rulesets.{name}") for name in ("compare", "calibrate")]
+    workplace.work()
+    assert [job.return_value() for job in again] == [0, sum(line.tally.tested for line in found.lines if line.tally)]
 
 
 def test_age_pending_makes_runs_without_a_pull_request_unlinked(workplace: Workplace) -> None:

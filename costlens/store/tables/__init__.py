@@ -14,6 +14,7 @@ from costlens.store.tables.base import Id, metadata
 from costlens.store.tables.checks import rollup_checks
 from costlens.store.tables.facts import (
     commits,
+    former_commits,
     identities,
     link_marks,
     mentions,
@@ -39,6 +40,7 @@ from costlens.store.tables.ledger import (
     run_keys,
     runs,
 )
+from costlens.store.tables.rulesets import link_calibrations, link_rulesets
 from costlens.store.tables.service import (
     idempotent_answers,
     provider_configs,
@@ -71,6 +73,7 @@ __all__ = [
     "attempts",
     "audit_entries",
     "commits",
+    "former_commits",
     "github_connections",
     "github_deliveries",
     "github_departures",
@@ -81,8 +84,10 @@ __all__ = [
     "idempotent_answers",
     "identities",
     "invitations",
+    "link_calibrations",
     "link_decisions",
     "link_marks",
+    "link_rulesets",
     "links",
     "members",
     "mentions",

@@ -143,6 +143,7 @@ commits = Table(
     Column("message", Text, nullable=False),
     Column("files", JSON, nullable=False),
     Column("branches", JSON, nullable=False),
+    Column("attested", JSON),  # sessions that its git-ai note attests lines of; null: none, or no source told notes
     UniqueConstraint("repository_id", "sha"),
     Index(None, "repository_id", "person_id", "authored_at"),
 )
@@ -158,13 +159,23 @@ pull_request_commits = Table(
 )
 
 
+# Commits that a pull request held until a force-push left them out: what named them still belongs to it.
+former_commits = Table(
+    "former_commits",
+    metadata,
+    Column("pull_request_id", BigInteger, ForeignKey("pull_requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("commit_id", BigInteger, ForeignKey("commits.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "commit_id"),
+)
+
+
 # Ids that commit trailers and pull request bodies name: they tie a run to a repository that the run did not name.
 # Branches of commits stand here too, where a run's branch is looked up, and (kind revert, no value) who is a revert.
 mentions = Table(
     "mentions",
     metadata,
     Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", Text, primary_key=True),  # run, session, prompt, branch, revert
+    Column("kind", Text, primary_key=True),  # run, session, prompt, branch, revert, squash (a number)
     Column("value", Text, primary_key=True),
     Column("source", Text, primary_key=True),  # commit sha, or `#number` of a pull request
     organization_column(),

@@ -9,7 +9,7 @@ from costlens.web.api import bodies, cache, insights, prices, prompts, providers
 from costlens.web.api import roi as roi_api
 from costlens.web.openapi.operation import Operation, Parameter, one_of, whole
 from costlens.web.shapes import insights as insight_shapes
-from costlens.web.shapes import ledger, roi
+from costlens.web.shapes import ledger, linking, roi
 from costlens.web.shapes import prices as price_shapes
 from costlens.web.shapes import prompts as prompt_shapes
 from costlens.web.shapes import routing as routing_shapes
@@ -142,6 +142,9 @@ OPERATIONS: Mapping[str, Operation] = {
             _REPO, _TEAM, one_of("state", "Of the link", "counted", "suggested", "rejected"),
             Parameter("run", "Links of one run"), whole("limit", "Links of a page", 1, 1_000, 100), _CURSOR,
         ),
+    ),
+    "linking.get_linking": Operation(
+        SHIP, "The rules of linking, and how they prove themselves here", linking.LinkingAnswer
     ),
     "roi.get_summary": Operation(SHIP, "ROI of the organization", roi.RoiSummary, params=(*_SPAN, *_WHO)),
     "roi.get_repositories": Operation(

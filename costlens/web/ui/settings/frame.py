@@ -21,6 +21,7 @@ TABS = (
     ("API keys", "settings/keys", "use_keys"),
     ("My usage", "settings/usage", "see_own_usage"),
     ("Sign-in", "settings/sign-in", "manage_own_account"),
+    ("Linking", "settings/linking", "see_reports"),
     ("Organization", "settings/organization", "manage_organization"),
     ("Audit log", "settings/audit", "see_audit_log"),
 )
