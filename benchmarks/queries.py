@@ -115,6 +115,8 @@ def _repository(tx: Tx, organization_id: int, number: int, first: datetime) -> t
     head = {"organization_id": organization_id, "created_at": first}
     made = tx.execute(insert(t.repositories).values(name=f"acme/repository-{number}", imported_at=first, **head))
     repository_id = int(made.inserted_primary_key[0])
+    alias = {"organization_id": organization_id, "name": f"acme/repository-{number}", "repository_id": repository_id}
+    tx.execute(insert(t.repository_aliases).values(alias))
     pulls = []
     for pull in range(PULLS):
         opened = first + timedelta(days=DAYS) * pull / PULLS

@@ -14,7 +14,6 @@ from typing import Any
 
 from costlens.domain.access import Member
 from costlens.domain.errors import InvalidInput, NotFound
-from costlens.domain.linking import RULESET_V1
 from costlens.services.acting import acting, note
 from costlens.services.link_group import Linker, link_group
 from costlens.services.linking import link_repository
@@ -23,6 +22,7 @@ from costlens.store import organizations as org_store
 from costlens.store.engine import Store, Tx
 from costlens.store.homeless import homes
 from costlens.store.link_work import read_runs, seen_runs
+from costlens.store.rulesets import ruleset_of
 
 SECONDS_A_JOB = 60.0
 RUNS = 1_000  # looked at between two notes of how far it is
@@ -100,9 +100,10 @@ def _links(store: Store, source: Any, at: datetime) -> None:
     after = datetime.fromisoformat(source.cursor) if source.cursor else None
     with store.read() as tx:
         page = seen_runs(tx, organization_id, repository_id, after, RUNS)
+        rules = ruleset_of(tx, organization_id)
     values: dict[str, Any] = {"phase": "history", "cursor": None}
     if page:
-        linker = Linker(store, organization_id, repository_id, RULESET_V1, at)
+        linker = Linker(store, organization_id, repository_id, rules, at)
         link_group(linker, [run_id for _, run_id in page], with_mates=False)
         values = {"cursor": page[-1][0].isoformat()}
     else:
@@ -120,10 +121,11 @@ def _homeless(store: Store, organization_id: int, repository_id: int, at: dateti
         with store.read() as tx:
             ids = departures.linked_homeless(tx, organization_id, repository_id, after)
             home = homes(tx, organization_id, read_runs(tx, organization_id, ids)) if ids else {}
+            rules = ruleset_of(tx, organization_id)
         if not ids:
             return
         for place in sorted({home.get(run_id, 0) for run_id in ids}):
-            link_group(Linker(store, organization_id, place, RULESET_V1, at), ids)
+            link_group(Linker(store, organization_id, place, rules, at), ids)
         after = ids[-1]
 
 

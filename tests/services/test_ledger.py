@@ -17,7 +17,7 @@ from costlens.domain.runs import RunInput
 from costlens.services.ingest import Accepted
 from costlens.services.linking import decide_links, link_repository
 from costlens.services.organizations import create_team
-from costlens.services.reclassify import reclassify
+from costlens.services.reclassify import reclassify, reclassify_run
 from costlens.services.repricing import reprice
 from costlens.services.sync import import_records
 from costlens.services.verify import check
@@ -174,6 +174,37 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def the_rules_change(self, data: st.DataObject) -> None:
         apply_some_rules(self.ledger, data, self.now)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data(), code=st.booleans())
+    def mark_one_run(self, data: st.DataObject, code: bool) -> None:
+        number = data.draw(st.sampled_from(sorted({run_id for _, _, run_id in self.sent})))
+        reclassify_run(
+            self.ledger.store, self.ledger.organization.id, number, code=code, by="alice@example.com", now=self.now
+        )
+
+    @precondition(lambda self: self.sent and self.ledger.rows(t.pull_requests))
+    @rule(data=st.data())
+    def split_or_undo(self, data: st.DataObject) -> None:
+        """Everything that was decided of a run is forgotten, and it is split over pull requests, or over none."""
+        run = self.ledger.row(data.draw(st.sampled_from(sorted({run_id for _, _, run_id in self.sent}))))
+        pulls = [row for row in self.ledger.rows(t.pull_requests) if run.repository_id in (None, row["repository_id"])]
+        chosen = (
+            data.draw(st.lists(st.sampled_from(pulls), max_size=3, unique_by=lambda row: row["id"])) if pulls else []
+        )
+        if len({row["repository_id"] for row in chosen}) > 1 or not run.code:
+            return
+        if not chosen and not any(row["run_id"] == run.id for row in self.ledger.rows(t.link_decisions)):
+            return
+        decide_links(
+            self.ledger.store,
+            self.ledger.organization.id,
+            run.id,
+            decisions={row["id"]: True for row in chosen},
+            by="alice@example.com",
+            anew=True,
+            now=self.now,
+        )
 
     @rule(one=st.sampled_from(PEOPLE[:2]), other=st.sampled_from(("bob@example.com", "charlie@example.com")))
     def merge_people(self, one: str, other: str) -> None:
