@@ -33,6 +33,7 @@ class CommitRecord:
     author: tuple[Identity, ...]
     files: tuple[str, ...] = ()
     branches: tuple[str, ...] = ()
+    author_name: str | None = None  # None: not told
 
 
 @dataclass(frozen=True, slots=True)

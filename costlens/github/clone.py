@@ -123,6 +123,7 @@ class _Reader:
             author=identities_of(email=commit.email),
             files=commit.files,
             branches=(branch,) if branch else (),
+            author_name=commit.name or None,
         )
 
     def _person(self, commit: LoggedCommit) -> Iterator[PersonRecord]:
