@@ -21,6 +21,7 @@ from costlens.web.api import (
     health,
     insights,
     integrations,
+    people,
     prices,
     prompts,
     providers,
@@ -42,7 +43,7 @@ from costlens.web.ui.settings import SETTINGS
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
 
 
-API = (integrations, analytics, insights, routing, providers, cache, prompts, prices, runs, roi, health)
+API = (integrations, analytics, insights, routing, providers, cache, prompts, prices, runs, people, roi, health)
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -11,6 +11,7 @@ from costlens.domain.access import Member
 from costlens.domain.errors import InvalidInput, NotFound
 from costlens.domain.names import Identity, actor_identities, read_identities
 from costlens.domain.people import KnownPerson, is_bot, label, suggest
+from costlens.queue import JobQueue
 from costlens.services.acting import acting
 from costlens.store import people as people_store
 from costlens.store.engine import Store, Tx
@@ -226,10 +227,12 @@ def split(
     return store.transact(work)
 
 
-def waiting_for_links(store: Store, organization_id: int) -> list[int]:
-    """Repositories that a linking pass is due for."""
+def link_soon(store: Store, queue: JobQueue, organization_id: int) -> None:
+    """Asks for linking passes of what a change of people marked; the sweeper finds it where the queue is away."""
     with store.read() as tx:
-        return people_store.marked_repositories(tx, organization_id)
+        waiting = people_store.marked_repositories(tx, organization_id)
+    for repository_id in waiting:
+        queue.link_soon(organization_id, repository_id)
 
 
 def _actor(tx: Tx, organization_id: int, by: By) -> str:
