@@ -87,7 +87,15 @@ def test_a_merged_pull_request_with_its_commits(clone: Clone) -> None:
                     ALICE[0],
                 ),
                 CommitRecord(
-                    "acme/web", second, at + HOUR, at + HOUR, "Test it", bob, ("test_login.py",), ("feat/login",), BOB[0]
+                    "acme/web",
+                    second,
+                    at + HOUR,
+                    at + HOUR,
+                    "Test it",
+                    bob,
+                    ("test_login.py",),
+                    ("feat/login",),
+                    BOB[0],
                 ),
             ),
         )
