@@ -20,9 +20,9 @@ _ROLES = frozenset(
     }
 )  # fmt: skip
 _SHORTEST = 3  # letters of a login or mailbox that can be told from another by chance
-_MOST = 6  # people that share a name or mailbox; more is a word and no person
-_BOT_LOGINS = frozenset({"dependabot", "dependabot-preview", "renovate", "renovate-bot", "github-actions", "web-flow"})
-_BOT_EMAILS = frozenset({"bot@renovateapp.com", "renovate@whitesourcesoftware.com", "support@dependabot.com"})
+_MOST = 12  # people that share a name or mailbox; more is a word and no person
+_UPDATER_LOGINS = frozenset({"dependabot", "dependabot-preview", "renovate", "renovate-bot"})
+_UPDATER_EMAILS = frozenset({"bot@renovateapp.com", "renovate@whitesourcesoftware.com", "support@dependabot.com"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,16 @@ class Suggestion:
 
 
 def is_bot(identities: Iterable[Identity]) -> bool:
-    """Whether these are a bot's: GitHub's suffix, and what dependabot and renovate write as elsewhere."""
+    """Whether these are a bot's: by GitHub's suffix, or as what dependabot and renovate write elsewhere."""
+    known = tuple(identities)
+    return is_updater(known) or any(one.kind == "login" and one.value.endswith("[bot]") for one in known)
+
+
+def is_updater(identities: Iterable[Identity]) -> bool:
+    """Whether these are dependabot's or renovate's, which raise versions and quote what others wrote of them."""
     return any(
-        (one.kind == "login" and (one.value.endswith("[bot]") or one.value in _BOT_LOGINS))
-        or (one.kind == "email" and one.value in _BOT_EMAILS)
+        (one.kind == "login" and one.value.removesuffix("[bot]") in _UPDATER_LOGINS)
+        or (one.kind == "email" and one.value in _UPDATER_EMAILS)
         for one in identities
     )
 

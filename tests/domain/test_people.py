@@ -45,7 +45,7 @@ def test_roles_short_words_and_what_many_share_suggest_nothing() -> None:
     assert suggest([someone(1, email="root@a.example"), someone(2, email="root@b.example")], set()) == []
     assert suggest([someone(1, email="al@a.example"), someone(2, login="al")], set()) == []
     assert suggest([someone(1, login="1234"), someone(2, email="1234@a.example")], set()) == []
-    assert suggest([someone(number, "Build Machine") for number in range(1, 9)], set()) == []
+    assert suggest([someone(number, "Build Machine") for number in range(1, 15)], set()) == []
 
 
 def test_most_evidence_comes_first_and_what_speaks_against_is_told() -> None:

@@ -212,3 +212,18 @@ def test_what_cannot_be_is_refused(ledger: Ledger) -> None:
             people.split(*arguments, one.id, chosen)
     with pytest.raises(NotFound):
         people.person(ledger.store, ledger.organization.id + 1, one.id)
+
+
+def test_a_declared_sign_is_stored_with_the_pull_request(ledger: Ledger) -> None:
+    """From the body, a commit's message, and the name that aider signs with; an updater's quotes are none."""
+    quoted, sign = identities_of(login="renovate[bot]"), "Co-Authored-By: Claude <noreply@anthropic.com>"
+    load(
+        ledger,
+        a_pull(1, a_commit("a1", NOW), body=f"Why.\n\n{sign}"),
+        a_pull(2, replace(a_commit("a2", NOW), message=f"Change\n\n{sign}")),
+        a_pull(3, replace(a_commit("a3", NOW), author_name="Alice (aider)")),
+        a_pull(4, replace(a_commit("a4", NOW), author=quoted, message=f"Raise\n\n{sign}"), author=quoted, body=sign),
+        a_pull(5, a_commit("a5", NOW)),
+    )
+    stored = {row["number"]: row["ai_signal"] for row in ledger.rows(t.pull_requests)}
+    assert stored == {1: "claude", 2: "claude", 3: "aider", 4: None, 5: None}
