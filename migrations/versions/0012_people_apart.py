@@ -11,9 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("identities", sa.Column("name", sa.Text(), nullable=True))
-    op.add_column(
-        "identities", sa.Column("set_apart", sa.Boolean(), server_default=sa.text("false"), nullable=False)
-    )
+    op.add_column("identities", sa.Column("set_apart", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     for table in ("commits", "pull_requests", "pull_request_reviews"):
         op.add_column(table, sa.Column("author", sa.Text(), nullable=True))
     op.create_table(
@@ -23,9 +21,7 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.BigInteger(), nullable=False),
         sa.Column("decided_by", sa.Text(), nullable=False),
         sa.Column("decided_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["first_id"], ["people.id"], name=op.f("fk_people_apart_first_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["first_id"], ["people.id"], name=op.f("fk_people_apart_first_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["second_id"], ["people.id"], name=op.f("fk_people_apart_second_id"), ondelete="CASCADE"
         ),
@@ -39,4 +35,3 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_people_apart_organization_id"), "people_apart", ["organization_id"])
     op.create_index(op.f("ix_people_apart_second_id"), "people_apart", ["second_id"])
-
