@@ -1,10 +1,11 @@
 """The real replay through the whole pipeline: HTTP batches, snapshot import, queue, worker, links, score.
 
-    python -m benchmarks.replay DATA_DIR [--seeds 10]
+    python -m benchmarks.replay DATA_DIR [--seeds 10] [--split 3]
 
 Starts a server of its own in a temporary folder. For each seed it creates an organization, posts all runs through
 POST /integrations/batch, imports the people, commits and the pull requests that the seed leaves visible (80 %), waits
-for the worker, reads the links back over HTTP and scores them with the folder's own `score_linking.py`.
+for the worker, reads the links back over HTTP and scores them with the folder's own `score_linking.py`. With --split
+each person has so many e-mail addresses: scored as they come, and again when every suggestion was confirmed over HTTP.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 import httpx
 
 from benchmarks.linking import median_error, rows
+from benchmarks.split_people import confirm_suggestions, split_facts, split_runs
 
 DROPPED = "0.2"
 BATCH = 200
@@ -78,8 +80,8 @@ def pages(client: httpx.Client, path: str, name: str, **query: str) -> Iterator[
             return
 
 
-def replay(folder: Path, data: Path, url: str, seed: int) -> dict[str, Any]:
-    """One seed: score, totals and times."""
+def replay(folder: Path, data: Path, url: str, seed: int, addresses: int = 0) -> dict[str, Any]:
+    """One seed: score, totals and times; `addresses` 0: people are who they are."""
     visible = data / f"visible-{seed}.jsonl"
     scorer = (sys.executable, str(folder / "score_linking.py"))
     drop = (*scorer, "drop", str(folder / "pulls.jsonl"), DROPPED, str(seed))
@@ -90,6 +92,8 @@ def replay(folder: Path, data: Path, url: str, seed: int) -> dict[str, Any]:
 
     started = time.perf_counter()
     lines = (folder / "runs.jsonl").read_text().splitlines()
+    if addresses:
+        lines = split_runs(lines, addresses)
     accepted = 0
     for start in range(0, len(lines), BATCH):
         content = '{"runs":[' + ",".join(lines[start : start + BATCH]) + "]}"
@@ -97,12 +101,42 @@ def replay(folder: Path, data: Path, url: str, seed: int) -> dict[str, Any]:
         accepted += answer.json()["processed"]
     ingest_seconds = time.perf_counter() - started
 
-    files = (str(folder / "people.jsonl"), str(folder / "commits.jsonl"), str(visible))
-    costlens(data, "github", "import", "--organization", name, *files)
+    files = [folder / "people.jsonl", folder / "commits.jsonl", visible]
+    if addresses:
+        files = split_facts(folder, visible, data, addresses)
+    costlens(data, "github", "import", "--organization", name, *map(str, files))
     started = time.perf_counter()
     wait_for_links(client, accepted)
     wait_seconds = time.perf_counter() - started
 
+    before: dict[str, Any] = {}
+    if addresses:
+        first = scored(folder, data, client, visible, seed)
+        admin = costlens(data, "key", "create", name, "--scopes", "read admin")["apiKey"]
+        owner = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {admin}"}, timeout=60)
+        before = {"precisionSplit": first["precision"], "recallSplit": first["recall"]}
+        before["merges"] = confirm_suggestions(owner)
+        costlens(data, "link", "--organization", name)  # what the worker has not done yet
+
+    result = scored(folder, data, client, visible, seed)
+    again = costlens(data, "link", "--organization", name)
+    return (
+        result
+        | before
+        | {
+            "runs": accepted,
+            "ingestSeconds": ingest_seconds,
+            "waitSeconds": wait_seconds,
+            "secondPassChanged": again["changed"],
+            "linkSeconds": again["linkSeconds"],
+            **ledger(client),
+        }
+    )
+
+
+def scored(folder: Path, data: Path, client: httpx.Client, visible: Path, seed: int) -> dict[str, Any]:
+    """What the folder's scorer says of the counted links."""
+    scorer = (sys.executable, str(folder / "score_linking.py"))
     links = data / f"links-{seed}.jsonl"
     with links.open("w") as file:
         for link in pages(client, "/links", "links", state="counted"):
@@ -112,15 +146,7 @@ def replay(folder: Path, data: Path, url: str, seed: int) -> dict[str, Any]:
     score = (*scorer, "score", str(folder / "answers.jsonl"), str(visible), str(links))
     result: dict[str, Any] = json.loads(subprocess.run(score, check=True, capture_output=True, text=True).stdout)
     result["medianError"] = median_error(rows(folder / "answers.jsonl"), visible, rows(links))
-    again = costlens(data, "link", "--organization", name)
-    return result | {
-        "runs": accepted,
-        "ingestSeconds": ingest_seconds,
-        "waitSeconds": wait_seconds,
-        "secondPassChanged": again["changed"],
-        "linkSeconds": again["linkSeconds"],
-        **ledger(client),
-    }
+    return result
 
 
 def wait_for_links(client: httpx.Client, runs: int, seconds: float = 120) -> None:
@@ -149,27 +175,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument(
+        "--split", type=int, default=0, metavar="N", help="people have N e-mail addresses each at first"
+    )
     options = parser.parse_args()
     answers = [json.loads(line) for line in (options.folder / "answers.jsonl").read_text().splitlines()]
     expected = sum(row["usd"] for row in answers)
     rows = []
     with tempfile.TemporaryDirectory() as text, serving(Path(text)) as url:
         for seed in range(options.seeds):
-            row = replay(options.folder, Path(text), url, seed)
+            row = replay(options.folder, Path(text), url, seed, options.split)
             rows.append(row)
             print(
                 f"seed {seed}: {json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})}",
                 flush=True,
             )
-    for name in (
-        "precision",
-        "recall",
-        "dollarErrorPerPullRequest",
-        "medianError",
-        "linkSeconds",
-        "ingestSeconds",
-        "waitSeconds",
-    ):
+    names = (
+        *("precision", "recall", "dollarErrorPerPullRequest", "medianError"),
+        *("linkSeconds", "ingestSeconds", "waitSeconds"),
+    )
+    for name in (*names, "precisionSplit", "recallSplit") if options.split else names:
         values = [row[name] for row in rows]
         print(f"{name}: mean {statistics.mean(values):.4f}, lowest {min(values):.4f}, highest {max(values):.4f}")
     print(f"cost: ${rows[0]['usd']:.6f}, the answers say ${expected:.6f} ({rows[0]['usd'] / expected - 1:+.2e})")

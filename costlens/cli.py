@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "link": (_DATA, "link", "Link runs to pull requests now."),
     "reprice": (_RUNS, "reprice", "Price stored runs anew; a dry run unless told otherwise."),
     "reclassify": (_RUNS, "reclassify", "Mark runs as not code, or as code again."),
+    "hook": ("costlens.commands.hook", "hook", "Name sessions and runs in commit messages by a git hook."),
     "report": ("costlens.commands.report", "report", "Print a report of a running server."),
 }
 

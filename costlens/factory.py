@@ -22,6 +22,7 @@ from costlens.web.api import (
     insights,
     integrations,
     linking,
+    people,
     prices,
     prompts,
     providers,
@@ -61,7 +62,10 @@ from costlens.web.ui.settings import SETTINGS
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
 
 
-API = (integrations, analytics, insights, routing, providers, cache, prompts, prices, runs, linking, roi, health)
+API = (
+    *(integrations, analytics, insights, routing, providers, cache),
+    *(prompts, prices, runs, linking, people, roi, health),
+)
 
 
 def create_app(settings: Settings | None = None) -> Flask:

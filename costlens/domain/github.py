@@ -34,6 +34,7 @@ class CommitRecord:
     files: tuple[str, ...] = ()
     branches: tuple[str, ...] = ()
     attested: tuple[str, ...] = ()  # sessions that its git-ai note attests lines of
+    author_name: str | None = None  # None: not told
 
 
 @dataclass(frozen=True, slots=True)

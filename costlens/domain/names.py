@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -33,6 +34,10 @@ def repository_name(text: str) -> str:
 IDENTITY_KINDS = ("login", "email", "github_id")
 
 
+# Whom many commit as: beside other identities such an address says nothing, or all who have it would be one person.
+_OF_MANY = frozenset({"noreply@github.com", "action@github.com", "actions@github.com", "root@localhost"})
+
+
 class Identity(NamedTuple):
     kind: str  # one of IDENTITY_KINDS
     value: str  # lower case
@@ -48,13 +53,28 @@ def identities_of(
     if login:
         found.append(Identity("login", login.strip().lower()))
     if email and "@" in email:
-        address = email.strip().lower()
+        address = " ".join(email.split()).lower()
         found.append(Identity("email", address))
         if match := _NOREPLY.match(address):
             if match[1]:
                 found.append(Identity("github_id", match[1]))
             found.append(Identity("login", match[2]))
     return tuple(dict.fromkeys(identity for identity in found if identity.value))
+
+
+def without_shared(identities: Sequence[Identity]) -> tuple[Identity, ...]:
+    """The identities that are one person's; all of them where there are no others."""
+    return tuple(one for one in identities if one.value not in _OF_MANY) or tuple(identities)
+
+
+def write_identities(identities: Iterable[Identity]) -> str | None:
+    """Identities as one text, a line each (`email:alice@example.com`). None: there are none."""
+    return "\n".join(f"{one.kind}:{one.value}" for one in identities) or None
+
+
+def read_identities(text: str) -> tuple[Identity, ...]:
+    """The identities that `write_identities` wrote."""
+    return tuple(Identity(kind, value) for kind, _, value in (line.partition(":") for line in text.split("\n")))
 
 
 @lru_cache(maxsize=4096)  # a few people make most runs

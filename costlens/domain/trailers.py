@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from costlens.domain.names import identities_of
+from costlens.domain.people import is_updater
+
 SESSION_KEYS = (
     "CostLens-Session",
     "Claude-Session",
@@ -155,9 +158,10 @@ _APP_LOGINS = {
     "factory-droid": "factory",
 }
 _MARKERS = (
-    (re.compile(r"Generated with \[Claude Code\]"), "claude"),
+    (re.compile(r"^(?![ \t]*>).*Generated with \[Claude Code\]", re.MULTILINE), "claude"),
     (re.compile(r"^Made-with: Cursor\s*$", re.MULTILINE | re.IGNORECASE), "cursor"),
 )
+_HIDDEN = re.compile(r"<!--.*?-->", re.DOTALL)  # what a template says of signs is none
 _LABELS = {"claude-code-assisted": "claude"}
 _BRANCHES = {f"{name}/": name for name in ("copilot", "claude", "codex", "devin", "cursor")}
 _CO_AUTHOR = re.compile(r"^Co-authored-by:([^<\n]*)<([^>\n]+)>", re.MULTILINE | re.IGNORECASE)
@@ -185,6 +189,9 @@ def ai_signal(
         return author
     if author_name and author_name.endswith("(aider)"):
         return "aider"
+    if is_updater(identities_of(login=author_login, email=author_email)):
+        return None  # its texts quote the commits of others
+    message = _HIDDEN.sub("", message)
     for name, email in _CO_AUTHOR.findall(message):
         # Copilot Autofix repairs a finding of a scanner under Copilot's address; it did not write the change.
         if (agent := _agent_of(email)) and "autofix" not in name.lower():

@@ -125,6 +125,7 @@ class _Reader:
             files=commit.files,
             branches=(branch,) if branch else (),
             attested=tuple(sorted(attested_sessions(commit.note))),
+            author_name=commit.name or None,
         )
 
     def _person(self, commit: LoggedCommit) -> Iterator[PersonRecord]:

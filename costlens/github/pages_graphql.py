@@ -18,7 +18,7 @@ COMMITS_A_PAGE = 100
 _COMMIT = """
 fragment CommitFacts on Commit {
   oid message authoredDate committedDate
-  author { email user { login databaseId } }
+  author { name email user { login databaseId } }
 }
 """
 
@@ -237,4 +237,5 @@ def _commit(node: Mapping[str, Any], name: str, branch: str | None) -> Iterator[
         message=plain(node["message"]),
         author=author,
         branches=(branch,) if branch else (),
+        author_name=plain(written.get("name") or "") or None,
     )

@@ -146,6 +146,7 @@ def commit_records(row: Mapping[str, Any], name: str, branch: str | None) -> Ite
         message=plain(commit["message"]),
         author=author,
         branches=(branch,) if branch else (),
+        author_name=plain(written.get("name") or "") or None,
     )
 
 

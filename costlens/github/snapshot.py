@@ -49,6 +49,7 @@ class _Commit(msgspec.Struct, rename="camel"):
     author: _Name | None = None
     author_email: _Name | None = None
     author_id: _Id | None = None
+    author_name: _Name | None = None
     committed_at: datetime | None = None
     subject: str = ""
     message: str | None = None
@@ -169,6 +170,7 @@ def _commit(row: _Commit, repository: str) -> CommitRecord:
         author=identities_of(login=row.author, email=row.author_email, github_id=row.author_id),
         files=row.files,
         branches=row.branches,
+        author_name=row.author_name,
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from costlens.domain.github import PullRecord, Record, ReviewRecord
+from costlens.domain.names import write_identities
 from costlens.domain.prompts import named_prompts
 from costlens.domain.sync import NoAccess, PageSource
 from costlens.store import pull_details
@@ -33,7 +34,7 @@ def _save(tx: Tx, organization_id: int, reviews: dict[int, tuple[ReviewRecord, .
     authors = {one.author for found in reviews.values() for one in found if one.author}
     people = person_ids(tx, organization_id, sorted(authors), at)
     rows = {
-        pull_id: [(people.get(one.author), one.state, one.submitted_at) for one in found]
+        pull_id: [(people.get(one.author), one.state, one.submitted_at, write_identities(one.author)) for one in found]
         for pull_id, found in reviews.items()
     }
     pull_details.save_reviews(tx, organization_id, rows)

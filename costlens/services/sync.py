@@ -11,7 +11,8 @@ from typing import Any
 
 from costlens.domain.github import CommitRecord, PersonRecord, PullRecord, Record, RepositoryRecord
 from costlens.domain.links import Outcome
-from costlens.domain.names import Identity, identities_of
+from costlens.domain.names import Identity, identities_of, write_identities
+from costlens.domain.people import is_bot
 from costlens.domain.reverts import PullState, reverted
 from costlens.domain.trailers import (
     Trailers,
@@ -26,7 +27,7 @@ from costlens.services import github_details
 from costlens.services.fact_watch import mark_changes, watch
 from costlens.store import github as github_store
 from costlens.store.engine import Store, Tx
-from costlens.store.identity import person_ids, repository_ids
+from costlens.store.identity import person_ids, repository_ids, tell_names
 from costlens.store.renames import follow_rename
 
 PAGE = 200  # records a transaction
@@ -82,9 +83,13 @@ def store_page(tx: Tx, organization_id: int, page: Sequence[Record], at: datetim
     people = [record for record in page if isinstance(record, PersonRecord)]
     persons = person_ids(tx, organization_id, [record.identities for record in people], at)
     for record in people:
-        if record.name or record.bot:
+        bot = record.bot or is_bot(record.identities)
+        if record.name or bot:
             person = persons[record.identities]
-            github_store.set_person_facts(tx, organization_id, person, name=record.name, bot=record.bot)
+            github_store.set_person_facts(tx, organization_id, person, name=record.name, bot=bot)
+    told = {one: record.name for record in people if record.name for one in record.identities}
+    if told:
+        tell_names(tx, organization_id, told)
     done.people += len(people)
     renamed = [
         record.name
@@ -151,6 +156,11 @@ def _save_repository(
     authors = [*(commit.author for commit in commits), *(pull.author for pull in pulls)]
     authors += [identities_of(email=address) for commit in commits for address in sorted(co_authors(commit.message))]
     people = person_ids(tx, organization_id, [author for author in authors if author], at)
+    for author in people:
+        if is_bot(author):
+            github_store.set_person_facts(tx, organization_id, people[author], name=None, bot=True)
+    if names := {_named_beside(one.author): one.author_name for one in commits if one.author and one.author_name}:
+        tell_names(tx, organization_id, names)
     ids, commits_changed = github_store.save_commits(
         tx, organization_id, repository_id, [_commit_row(commit, people) for commit in commits]
     )
@@ -186,10 +196,16 @@ def _commits(records: Iterable[Record]) -> Iterator[CommitRecord]:
                     message=max(other.message, commit.message, key=len),
                     committed_at=max(other.committed_at, commit.committed_at),
                     author=told.author or other.author or commit.author,
+                    author_name=told.author_name or other.author_name or commit.author_name,
                     branches=tuple(dict.fromkeys((*other.branches, *commit.branches))),
                     attested=tuple(dict.fromkeys((*other.attested, *commit.attested))),
                 )
     yield from found.values()
+
+
+def _named_beside(author: tuple[Identity, ...]) -> Identity:
+    """The identity that git keeps the name beside: the e-mail address, where it is told."""
+    return next((one for one in author if one.kind == "email"), author[0])
 
 
 def _commit_row(commit: CommitRecord, people: dict[tuple[Identity, ...], int]) -> dict[str, Any]:
@@ -202,6 +218,7 @@ def _commit_row(commit: CommitRecord, people: dict[tuple[Identity, ...], int]) -
         "files": sorted(set(commit.files)),
         "branches": sorted(set(commit.branches)),
         "attested": sorted(set(commit.attested)) or None,
+        "author": write_identities(commit.author),
     }
 
 
@@ -225,6 +242,7 @@ def _pull_row(pull: PullRecord, people: dict[tuple[Identity, ...], int]) -> dict
         "changed_files": pull.changed_files,
         "labels": sorted(pull.labels),
         "ai_signal": _signal(pull),
+        "author": write_identities(pull.author),
     }
 
 
@@ -232,13 +250,17 @@ def _signal(pull: PullRecord) -> str | None:
     """The first visible sign of AI in a pull request. None: none seen, which proves nothing."""
     signs = (
         _sign(pull.body or "", pull.author, pull.labels, pull.head_ref),
-        *(_sign(commit.message, commit.author) for commit in pull.commits),
+        *(_sign(commit.message, commit.author, name=commit.author_name) for commit in pull.commits),
     )
     return next((sign for sign in signs if sign), None)
 
 
 def _sign(
-    message: str, author: tuple[Identity, ...], labels: tuple[str, ...] = (), head_ref: str | None = None
+    message: str,
+    author: tuple[Identity, ...],
+    labels: tuple[str, ...] = (),
+    head_ref: str | None = None,
+    name: str | None = None,
 ) -> str | None:
     who = {identity.kind: identity.value for identity in author}
     return ai_signal(
@@ -246,6 +268,7 @@ def _sign(
         author_login=who.get("login"),
         author_email=who.get("email"),
         author_id=int(who["github_id"]) if "github_id" in who else None,
+        author_name=name,
         labels=labels,
         head_ref=head_ref,
     )

@@ -86,8 +86,10 @@ def save_commits(
         new["files"] = max(old.files, new["files"], key=len)
         new["message"] = max(old.message, new["message"], key=len)
         new["committed_at"] = max(old.committed_at, new["committed_at"])
-        new["person_id"] = old.person_id or new["person_id"]
         new["attested"] = sorted({*(old.attested or ()), *(new["attested"] or ())}) or None
+        # Of two sources of one commit the one that knows the author better says whose it is.
+        if not new["person_id"] or (old.person_id and len(new["author"]) <= len(old.author or "")):
+            new |= {"person_id": old.person_id, "author": old.author}
         differing = {name: value for name, value in new.items() if old._mapping[name] != value}
         if differing:
             changed = True
@@ -121,7 +123,7 @@ def save_pulls(
         # What was reverted stays so until the reverts are looked at again.
         new = told if old.outcome != "reverted" else told | {"outcome": old.outcome}
         kept = ("body", "head_ref", "head_sha", "base_ref", "person_id", "first_commit_at", "additions", "deletions",
-                "changed_files", "merge_commit_sha", "ai_signal")  # fmt: skip
+                "changed_files", "merge_commit_sha", "ai_signal", "author")  # fmt: skip
         differing = {
             name: value
             for name, value in new.items()

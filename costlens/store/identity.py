@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, func, insert, or_, select, update
 
 from costlens.domain.link_marks import Mark, MarkKind
-from costlens.domain.names import IDENTITY_KINDS, Identity
+from costlens.domain.names import IDENTITY_KINDS, Identity, without_shared
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.link_marks import add_marks, mark_all
 from costlens.store.lookups import look_up
+from costlens.store.organizations import add_audit
 from costlens.store.rollups import move_sums
-from costlens.store.types import among
-from costlens.store.upsert import insert_one
+from costlens.store.types import among, one_of
+from costlens.store.upsert import insert_one, keep_first
 
+# Whatever names a person by a column `person_id`, but for the sums.
+PERSON_TABLES = (t.identities, t.members, t.pull_requests, t.pull_request_reviews, t.commits, t.runs)
 CHUNK = 400  # values in one IN list: SQLite takes 32,766 parameters, plans stay readable with fewer
 
 
@@ -61,47 +64,94 @@ def person_ids(
 
     Unknown identities join the person that another of the set names; a set that nobody knows makes a person.
     A set that names several people merges them into the oldest: identities are one person's by what GitHub says.
+    What a person decided comes first: people who are not the same stay apart, the first identity of the set deciding
+    whose it is; and an identity that was set apart says whose the set is, but nothing of the others.
     No other writer gives these identities to another person before this transaction ends. Raises IntegrityError when
     one has stored an identity of these meanwhile: `Store.transact` then finds its person.
     """
-    groups = [tuple(group) for group in dict.fromkeys(map(tuple, wanted)) if group]
-    known = _known(tx, organization_id, {identity for group in groups for identity in group})
+    groups = {tuple(group): without_shared(group) for group in map(tuple, wanted) if group}
+    known, apart = _known(tx, organization_id, {identity for group in groups.values() for identity in group})
     result: dict[tuple[Identity, ...], int] = {}
-    for group in groups:
-        people = sorted({known[identity] for identity in group if identity in known})
-        if not people:
-            row = {"organization_id": organization_id, "created_at": now}
-            people = [insert_one(tx, t.people, row)]
-        person = people[0]
-        for other in people[1:]:
-            merge_people(tx, organization_id, keep=person, drop=other)
-            known.update({identity: person for identity, owner in known.items() if owner == other})
-            result.update({done: person for done, owner in result.items() if owner == other})
-        new = [identity for identity in dict.fromkeys(group) if identity not in known]
-        if new:
-            head = {"organization_id": organization_id, "person_id": person}
-            tx.execute(insert(t.identities), [head | {"kind": one.kind, "value": one.value} for one in new])
-        known.update(dict.fromkeys(new, person))
-        result[group] = person
+    for whole, group in groups.items():
+        others = [identity for identity in group if identity not in apart]
+        if others:
+            people = list(dict.fromkeys(known[identity] for identity in others if identity in known))
+            if not people:
+                row = {"organization_id": organization_id, "created_at": now}
+                people = [insert_one(tx, t.people, row)]
+            person, *merged = _one_of(tx, organization_id, people)
+            for other in merged:
+                merge_people(tx, organization_id, keep=person, drop=other)
+                _note_merge(tx, organization_id, group, now)
+                known.update({identity: person for identity, owner in known.items() if owner == other})
+                result.update({done: person for done, owner in result.items() if owner == other})
+            new = [identity for identity in dict.fromkeys(others) if identity not in known]
+            if new:
+                head = {"organization_id": organization_id, "person_id": person}
+                tx.execute(insert(t.identities), [head | {"kind": one.kind, "value": one.value} for one in new])
+            known.update(dict.fromkeys(new, person))
+        result[whole] = known[next((identity for identity in group if identity in apart), group[0])]
     return result
 
 
-def _known(tx: Tx, organization_id: int, identities: set[Identity]) -> dict[Identity, int]:
+def _known(tx: Tx, organization_id: int, identities: set[Identity]) -> tuple[dict[Identity, int], set[Identity]]:
+    """The person of each identity that is known, and the identities that were set apart."""
     values = sorted({identity.value for identity in identities})
     rows = look_up(tx, _identities, organization=organization_id, kinds=list(IDENTITY_KINDS), names=values)
-    return {Identity(kind, value): person for kind, value, person in rows}
+    known = {Identity(kind, value): int(person) for kind, value, person, _ in rows}
+    return known, {Identity(kind, value) for kind, value, _, set_apart in rows if set_apart}
+
+
+def _one_of(tx: Tx, organization_id: int, people: Sequence[int]) -> list[int]:
+    """The people to be made one, the oldest first: the first given, and those who may be the same."""
+    if len(people) == 1:
+        return [*people]
+    apart = apart_pairs(tx, organization_id, people)
+    found: list[int] = []
+    for person in people:
+        if all((min(person, other), max(person, other)) not in apart for other in found):
+            found.append(person)
+    return sorted(found)
+
+
+def apart_pairs(tx: Tx, organization_id: int, people: Sequence[int]) -> set[tuple[int, int]]:
+    """Pairs among these people, the smaller id first, of whom somebody said that they are not the same."""
+    pair = t.people_apart.c
+    mine = (pair.organization_id == organization_id, one_of(pair.first_id, people), one_of(pair.second_id, people))
+    return {(row.first_id, row.second_id) for row in tx.execute(select(pair.first_id, pair.second_id).where(*mine))}
+
+
+def tell_names(tx: Tx, organization_id: int, names: Mapping[Identity, str]) -> None:
+    """Keeps the name that a source tells beside an identity, where none was told before."""
+    identity = t.identities.c
+    values = {one.value for one in names}
+    mine = (identity.organization_id == organization_id, identity.name.is_(None), one_of(identity.value, values))
+    for kind, value in tx.execute(select(identity.kind, identity.value).where(*mine)).all():
+        if name := names.get(Identity(kind, value)):
+            tx.execute(
+                update(t.identities)
+                .where(identity.organization_id == organization_id, identity.kind == kind, identity.value == value)
+                .values(name=name)
+            )
+
+
+def _note_merge(tx: Tx, organization_id: int, group: Sequence[Identity], now: datetime) -> None:
+    named = [f"{one.kind} {one.value}" for one in group]
+    details = {"why": "a commit or an account names both", "identities": named}
+    add_audit(tx, organization_id, at=now, actor="CostLens", action="person.merged", subject=named[0], details=details)
 
 
 def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
     """Gives everything of one person to another, in every table that names people; rollups keep their sums."""
-    copied = _copies(tx, organization_id, keep, drop)
-    for table in (t.identities, t.members, t.pull_requests, t.pull_request_reviews, t.commits, t.runs):
+    copied = copies(tx, organization_id, keep, drop)
+    for table in PERSON_TABLES:
         tx.execute(
             update(table)
             .where(table.c.organization_id == organization_id, table.c.person_id == drop)
             .values(person_id=keep)
         )
     move_sums(tx, organization_id, "person", keep=keep, drop=drop)
+    _move_pairs(tx, organization_id, keep=keep, drop=drop)
     person = t.people.c
     both = {
         row.id: row
@@ -113,10 +163,27 @@ def merge_people(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
         name, bot = both[keep].name or both[drop].name, both[keep].bot or both[drop].bot
         tx.execute(update(t.people).where(person.id == keep).values(name=name, bot=bot))
     tx.execute(t.people.delete().where(person.organization_id == organization_id, person.id == drop))
-    _mark_person(tx, organization_id, keep, copied)
+    mark_person(tx, organization_id, keep, copied)
 
 
-def _copies(tx: Tx, organization_id: int, keep: int, drop: int) -> set[int]:
+def _move_pairs(tx: Tx, organization_id: int, *, keep: int, drop: int) -> None:
+    """Who is not the same as the one is not the same as the other either."""
+    pair = t.people_apart.c
+    mine = (pair.organization_id == organization_id, or_(pair.first_id == drop, pair.second_id == drop))
+    for row in tx.execute(select(t.people_apart).where(*mine)).all():
+        other = row.first_id + row.second_id - drop
+        if other != keep:
+            keep_apart(tx, organization_id, keep, other, by=row.decided_by, at=row.decided_at)
+    tx.execute(delete(t.people_apart).where(*mine))
+
+
+def keep_apart(tx: Tx, organization_id: int, one: int, other: int, *, by: str, at: datetime) -> None:
+    """Keeps somebody's word that two people are not the same."""
+    pair = {"first_id": min(one, other), "second_id": max(one, other)}
+    keep_first(tx, t.people_apart, [pair | {"organization_id": organization_id, "decided_by": by, "decided_at": at}])
+
+
+def copies(tx: Tx, organization_id: int, keep: int, drop: int) -> set[int]:
     """Repositories where a commit of one looks like a copy of a commit of the other, once they are one person."""
     first, second = t.commits, t.commits.alias()
     return set(
@@ -132,7 +199,7 @@ def _copies(tx: Tx, organization_id: int, keep: int, drop: int) -> set[int]:
     )
 
 
-def _mark_person(tx: Tx, organization_id: int, person_id: int, everything: set[int]) -> None:
+def mark_person(tx: Tx, organization_id: int, person_id: int, everything: set[int]) -> None:
     """Puts a person's runs before the linker again, and every run of the repositories where copies came to light."""
     run, repository = t.runs.c, t.repositories.c
     seen = select(run.id).where(
@@ -195,7 +262,7 @@ def _repositories_locked() -> Select[Any]:
 def _identities() -> Select[Any]:
     column = t.identities.c
     return (
-        select(column.kind, column.value, column.person_id)
+        select(column.kind, column.value, column.person_id, column.set_apart)
         .where(
             column.organization_id == bindparam("organization"),
             among(column.kind, "kinds"),

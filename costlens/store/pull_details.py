@@ -12,7 +12,7 @@ from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.upsert import keep_first, put
 
-Review = tuple[int | None, str, datetime]  # person, state, submitted
+Review = tuple[int | None, str, datetime, str | None]  # person, state, submitted, identities of the author
 
 
 def pull_ids(tx: Tx, organization_id: int, repository_id: int, numbers: Iterable[int]) -> dict[int, int]:
@@ -34,7 +34,7 @@ def save_reviews(tx: Tx, organization_id: int, reviews: Mapping[int, Sequence[Re
     stored: dict[int, list[Review]] = {}
     query = select(t.pull_request_reviews).where(row.pull_request_id.in_(list(reviews)))
     for one in tx.execute(query.order_by(row.pull_request_id, row.position)):
-        stored.setdefault(one.pull_request_id, []).append((one.person_id, one.state, one.submitted_at))
+        stored.setdefault(one.pull_request_id, []).append((one.person_id, one.state, one.submitted_at, one.author))
     for pull_id, wanted in reviews.items():
         if stored.get(pull_id, []) == list(wanted):
             continue
@@ -42,9 +42,9 @@ def save_reviews(tx: Tx, organization_id: int, reviews: Mapping[int, Sequence[Re
         rows = [
             {
                 "pull_request_id": pull_id, "position": position, "organization_id": organization_id,
-                "person_id": person, "state": state, "submitted_at": at,
+                "person_id": person, "state": state, "submitted_at": at, "author": author,
             }
-            for position, (person, state, at) in enumerate(wanted)
+            for position, (person, state, at, author) in enumerate(wanted)
         ]  # fmt: skip
         if rows:
             tx.execute(insert(t.pull_request_reviews), rows)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -14,9 +15,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from costlens.domain.calibration import Tally
+from costlens.domain.names import identities_of
 from costlens.services import passwords
 from costlens.services.keys import create_key
 from costlens.services.organizations import create_team
+from costlens.services.sync import import_records
 from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.store.organizations import find_user
@@ -24,12 +27,14 @@ from costlens.store.rulesets import set_calibration
 from tests.e2e.browsers import ARTIFACTS, WATCH_SHIFTS, chromium, needs_chromium
 from tests.e2e.people_server import Running, running
 from tests.e2e.servers import a_run
-from tests.services.ledger import NOW
+from tests.services.ledger import NOW, a_commit
 from tests.web.people import add_member
 
 SETTINGS = "/app/acme/settings"
 PAGES = {
     "people": f"{SETTINGS}/people",
+    "identities": f"{SETTINGS}/identities",
+    "identity": f"{SETTINGS}/identities/1",
     "teams": f"{SETTINGS}/teams",
     "team": f"{SETTINGS}/teams/1",
     "keys": f"{SETTINGS}/keys",
@@ -71,6 +76,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             create_team(store, organization.id, name)
         create_key(store, "Acme", "CI", team="Payments", purpose="production")
         create_key(store, "Acme", "bob's laptop", member="bob@example.com")
+        for email in ("alice@example.com", "ali@home.example"):
+            author = identities_of(login=email.partition("@")[0], email=email)
+            commit = replace(a_commit(author[0].value, NOW), author=author, author_name="Alice Jones")
+            import_records(store, organization.id, [commit], now=NOW)
         with httpx.Client(headers={"Authorization": f"Bearer {made.api_key}"}, trust_env=False) as client:
             for number in range(12):
                 body = a_run(number, repo=f"acme/service-{number % 3}", promptId=f"review-v{number}")

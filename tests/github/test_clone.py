@@ -84,9 +84,18 @@ def test_a_merged_pull_request_with_its_commits(clone: Clone) -> None:
                     alice,
                     ("login.py", "web/form.html"),
                     ("feat/login",),
+                    ALICE[0],
                 ),
                 CommitRecord(
-                    "acme/web", second, at + HOUR, at + HOUR, "Test it", bob, ("test_login.py",), ("feat/login",)
+                    "acme/web",
+                    second,
+                    at + HOUR,
+                    at + HOUR,
+                    "Test it",
+                    bob,
+                    ("test_login.py",),
+                    ("feat/login",),
+                    BOB[0],
                 ),
             ),
         )

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from costlens.domain.github import CommitRecord, PullRecord, RepositoryRecord
-from costlens.domain.names import identities_of
+from costlens.domain.names import Identity, identities_of
 from costlens.domain.runs import RunInput
+from costlens.services import people
 from costlens.services.linking import decide_links, link_repository, waiting
 from costlens.services.reclassify import reclassify
 from costlens.services.sync import import_records
@@ -157,6 +158,25 @@ class IncrementalMachine(RuleBasedStateMachine):
         both = identities_of(login=one, email=other)
         with self.ledger.store.write() as tx:
             person_ids(tx, self.ledger.organization.id, [both], self.now)
+
+    @precondition(lambda self: self.ledger.rows(t.identities))
+    @rule(data=st.data())
+    def a_person_is_taken_apart(self, data: st.DataObject) -> None:
+        of: dict[int, list[Identity]] = {}
+        for row in self.ledger.rows(t.identities):
+            of.setdefault(row["person_id"], []).append(Identity(row["kind"], row["value"]))
+        person = data.draw(st.sampled_from(sorted(of)))
+        chosen = data.draw(st.lists(st.sampled_from(of[person]), min_size=1, unique=True))
+        if len(chosen) < len(of[person]):
+            people.split(self.ledger.store, self.ledger.organization.id, "alice", person, chosen, now=self.now)
+
+    @precondition(lambda self: len(self.ledger.rows(t.people)) > 1)
+    @rule(data=st.data(), same=st.booleans())
+    def an_owner_says_who_is_the_same(self, data: st.DataObject, same: bool) -> None:
+        ids = [row["id"] for row in self.ledger.rows(t.people)]
+        first, second = data.draw(st.lists(st.sampled_from(ids), min_size=2, max_size=2, unique=True))
+        say = people.merge if same else people.dismiss
+        say(self.ledger.store, self.ledger.organization.id, "alice", first, second, now=self.now)
 
     @precondition(lambda self: self.ledger.rows(t.pull_requests) and self.ledger.rows(t.runs))
     @rule(data=st.data(), confirmed=st.booleans())

@@ -55,9 +55,20 @@ API: dict[str, set[str]] = {
     "prices.set_price": {"admin"},
     "prices.remove_price": {"admin"},
     "prices.reprice_runs": {"read"},  # and admin, to apply it
+    "identities.list_people": {"read"},
+    "identities.list_suggestions": {"read"},
+    "identities.get_person": {"read"},
+    "identities.merge": {"admin"},
+    "identities.dismiss": {"admin"},
+    "identities.split": {"admin"},
 }
 # What a call without a body answers where it is allowed, if it is neither done nor a 400.
-ABSENT = {"integrations.import_runs": 207, "prices.remove_price": 404, "prompts.get_prompt": 404}
+ABSENT = {
+    "integrations.import_runs": 207,
+    "prices.remove_price": 404,
+    "prompts.get_prompt": 404,
+    "identities.get_person": 404,
+}
 AWAY = {"cache.get_stats"}  # there is no Redis here
 # Reads that take a team and a repository as filters.
 NARROWED = {
@@ -161,6 +172,11 @@ PAGES: dict[str, Page] = {
     "linking.apply": Page(OWNER, SAVED),
     "linking.discard": Page(OWNER, SAVED),
     "linking.test": Page(OWNER, SAVED),
+    "identity_settings.people_page": Page(),
+    "identity_settings.person_page": Page(status=404),
+    "identity_settings.merge": Page(KEEPERS, SAVED),
+    "identity_settings.dismiss": Page(KEEPERS, SAVED),
+    "identity_settings.split": Page(KEEPERS, SAVED),
     "github.page": Page(),
     "github.begin_app": Page(KEEPERS),
     "github.created": Page(KEEPERS, 400),  # nothing was begun

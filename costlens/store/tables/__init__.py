@@ -10,6 +10,7 @@ from costlens.store.tables.accounts import (
     teams,
     users,
 )
+from costlens.store.tables.apart import people_apart
 from costlens.store.tables.base import Id, metadata
 from costlens.store.tables.checks import rollup_checks
 from costlens.store.tables.facts import (
@@ -94,6 +95,7 @@ __all__ = [
     "metadata",
     "organizations",
     "people",
+    "people_apart",
     "price_overrides",
     "provider_configs",
     "provider_keys",

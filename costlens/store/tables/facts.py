@@ -38,6 +38,9 @@ identities = Table(
     Column("kind", Text, primary_key=True),  # login, email, github_id
     Column("value", Text, primary_key=True),  # lower case
     Column("person_id", BigInteger, ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text),  # null: no source has told a name beside it
+    # true: a person set it apart from others, so it speaks for itself alone and merges nobody.
+    Column("set_apart", Boolean, nullable=False, server_default=text("false")),
     Index(None, "person_id"),
 )
 
@@ -99,6 +102,7 @@ pull_requests = Table(
     Column("labels", JSON, nullable=False),
     Column("ai_signal", Text),  # null: no visible sign of AI; else its name
     Column("ai_mark", Text),  # what a person said, which outranks every sign: ai, manual; null: nobody said
+    Column("author", Text),  # null: author unknown, or read before this was kept; see names.write_identities
     UniqueConstraint("repository_id", "number"),
     # With what reports ask of a cohort: the rows themselves hold long texts.
     Index(
@@ -144,6 +148,7 @@ commits = Table(
     Column("files", JSON, nullable=False),
     Column("branches", JSON, nullable=False),
     Column("attested", JSON),  # sessions that its git-ai note attests lines of; null: none, or no source told notes
+    Column("author", Text),  # null: author unknown, or read before this was kept; see names.write_identities
     UniqueConstraint("repository_id", "sha"),
     Index(None, "repository_id", "person_id", "authored_at"),
 )

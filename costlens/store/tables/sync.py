@@ -160,6 +160,7 @@ pull_request_reviews = Table(
     Column("person_id", BigInteger),  # null: the account is gone
     Column("state", Text, nullable=False),  # approved, changes_requested, commented, dismissed
     Column("submitted_at", Instant, nullable=False),
+    Column("author", Text),  # null: the account is gone, or read before this was kept; see names.write_identities
     Index(None, "organization_id"),
 )
 

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from costlens.services.groups import GROUP_BY
-from costlens.web.api import bodies, cache, insights, prices, prompts, providers, routing, runs
+from costlens.web.api import bodies, cache, insights, people, prices, prompts, providers, routing, runs
 from costlens.web.api import roi as roi_api
 from costlens.web.openapi.operation import Operation, Parameter, one_of, whole
 from costlens.web.shapes import insights as insight_shapes
 from costlens.web.shapes import ledger, linking, roi
+from costlens.web.shapes import people as people_shapes
 from costlens.web.shapes import prices as price_shapes
 from costlens.web.shapes import prompts as prompt_shapes
 from costlens.web.shapes import routing as routing_shapes
 from costlens.web.shapes.base import ApiError, Done
 
 TRACK, LOOK, SHIP, ROUTE, PRICE, SERVER = "Tracking", "Analytics", "ROI", "Routing and cache", "Prices", "Server"
+WHO = "People"
 ABOUT = {
     TRACK: "Runs in. An answer of 200 means stored.",
     LOOK: "Cost, tokens, success and latency; forecasts, savings, prompts; the runs themselves.",
     SHIP: "What AI cost and what it shipped: runs linked to pull requests.",
     ROUTE: "Which model a call should go to, and answers that need not be bought again.",
     PRICE: "What models cost, an organization's own prices, and pricing runs anew.",
+    WHO: "Who is behind runs and commits: people with their logins and addresses, made one and taken apart.",
     SERVER: "Whether the server works.",
 }
 
@@ -256,6 +259,31 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "prices.get_list_prices": Operation(
         PRICE, "The list prices in use", price_shapes.ListPrices, scope=None, params=(_PROVIDER,)
+    ),
+    "identities.list_people": Operation(
+        WHO, "People with their identities, the dearest first", people_shapes.PeopleAnswer,
+        params=(
+            Parameter("q", "Part of a name or identity"), whole("limit", "Rows of a page", 1, 1_000, 100), _CURSOR,
+        ),
+    ),
+    "identities.list_suggestions": Operation(
+        WHO, "Who may be one human, who runs but ships nothing, and keys that name nobody", people_shapes.Suggestions
+    ),
+    "identities.get_person": Operation(
+        WHO, "One person with what names each identity", people_shapes.PersonAnswer, also={404: ApiError}
+    ),
+    "identities.merge": Operation(
+        WHO, "Make two people one, the older; every sync keeps it so", people_shapes.Merged, people.PairBody,
+        scope="admin", also={404: ApiError}, example={"people": [12, 31]},
+    ),
+    "identities.dismiss": Operation(
+        WHO, "Keep that two people are not the same", Done, people.PairBody,
+        scope="admin", also={404: ApiError}, example={"people": [12, 31]},
+    ),
+    "identities.split": Operation(
+        WHO, "Make some identities of a person a person of their own", people_shapes.Split, people.SplitBody,
+        scope="admin", also={404: ApiError},
+        example={"person": 12, "identities": [{"kind": "email", "value": "alice@home.example"}]},
     ),
     "health.get_health": Operation(SERVER, "Whether the process is alive", ledger.Alive, scope=None),
     "health.get_ready": Operation(

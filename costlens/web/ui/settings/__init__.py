@@ -1,5 +1,16 @@
 """The settings of an organization and of one's own account; every module here brings the blueprint of one area."""
 
-from costlens.web.ui.settings import account, audit, inviting, keys, linking, organization, people, teams, usage
+from costlens.web.ui.settings import (
+    account,
+    audit,
+    identities,
+    inviting,
+    keys,
+    linking,
+    organization,
+    people,
+    teams,
+    usage,
+)
 
-SETTINGS = (people, inviting, teams, keys, usage, account, linking, organization, audit)
+SETTINGS = (people, inviting, identities, teams, keys, usage, account, linking, organization, audit)

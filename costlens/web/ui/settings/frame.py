@@ -17,6 +17,7 @@ PAGE = "settings/people"  # what the navigation calls the whole area
 # Label, path below the organization, permission.
 TABS = (
     ("People", "settings/people", "see_people"),
+    ("Identities", "settings/identities", "see_people"),
     ("Teams", "settings/teams", "see_people"),
     ("API keys", "settings/keys", "use_keys"),
     ("My usage", "settings/usage", "see_own_usage"),
