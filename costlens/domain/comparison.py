@@ -3,8 +3,8 @@
 Strata are (author, size bucket, quarter, repository). Within each that holds both kinds, the assisted ones are compared
 with the others; the answer is the mean of these differences, weighted by assisted pull requests (the effect on the
 treated, ATT). The interval is a percentile bootstrap over authors: pull requests of one person are not independent.
-What is found is an association. Spans follow DORA and Apache DevLake: pickup = first review − created, review = merged −
-first review, without bots' and the author's own reviews; negative spans are unknown.
+What is found is an association. Spans follow DORA and Apache DevLake: pickup = first review − created,
+review = merged − first review, without bots' and the author's own reviews; negative spans are unknown.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What AI spend may be worth: an estimate from a team's own assumptions, as a range and never as one number.
 
-Value V = r · ρ · H: hourly cost, share of the saved time that turns into work, hours saved (hours per merged pull request
-× those merged). ROI % = net ÷ total cost × 100 is DORA's definition; the return multiple is V ÷ C. The figure is refused
-where it would speak of too little: see `refusal`.
+Value V = r · ρ · H: hourly cost, share of the saved time that turns into work, hours saved (hours per merged pull
+request × those merged). ROI % = net ÷ total cost × 100 is DORA's definition; the return multiple is V ÷ C. The figure
+is refused where it would speak of too little: see `refusal`.
 """
 
 from __future__ import annotations
@@ -154,7 +154,8 @@ def estimate(basis: Basis, assumptions: Assumptions, *, draws: int = DRAWS, seed
     if (refused := refusal(basis, assumptions)) is not None:
         return refused
     hours, hourly = assumptions.hours_saved, basis.hourly_cost_cents
-    assert hours is not None and hourly is not None, "it is refused without them"
+    assert hours is not None, "it is refused without"
+    assert hourly is not None, "it is refused without"
     hour = hourly * NANOS_PER_CENT
     care = hour * (assumptions.review_hours * basis.merged + assumptions.rework_hours * basis.reverted)
     fixed = care + basis.rollout  # beside what AI itself costs
