@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from random import Random
 
+from costlens.domain.errors import InvalidInput
 from costlens.domain.roi import FEW_PULL_REQUESTS, NANOS_PER_CENT, percentile
 
 DRAWS = 10_000
@@ -114,6 +115,32 @@ class Estimate:
     drawn_percent: Range  # p10, p50 and p90 of ROI % over the draws
     drawn_net: Range  # the same of net
     probability: float  # share of the draws with ROI above 0
+
+
+def checked(given: Assumptions) -> Assumptions:
+    """The same assumptions. Raises InvalidInput naming the field that nobody can mean."""
+    ranges = [("recapture", given.recapture, 1.0)] + ([("hours", given.hours, 1_000.0)] if given.hours else [])
+    for name, each, most in ranges:
+        if not 0 <= each.low <= each.mid <= each.high <= most:
+            raise InvalidInput(f"{name}: low, mid and high rise from 0 to at most {most:g}", field=name)
+    if given.survey:
+        if not 0 <= given.survey.mean <= 1_000 or not 0 <= given.survey.deviation <= 1_000:
+            raise InvalidInput("survey: mean and deviation are hours from 0 to 1,000", field="survey")
+        if not 2 <= given.survey.answers <= 1_000_000:
+            raise InvalidInput("survey: a mean of fewer than 2 answers has no spread", field="survey")
+    if given.hours and given.survey:
+        raise InvalidInput("Give hours saved, or a survey, not both", field="survey")
+    if given.hourly_cost_cents is not None and not 1 <= given.hourly_cost_cents < 10**8:
+        raise InvalidInput("hourlyCost is more than 0 and less than a million dollars", field="hourlyCost")
+    for name, cents in (("seatsPerMonth", given.seats_cents), ("rolloutCost", given.rollout_cents)):
+        if not 0 <= cents < 10**11:
+            raise InvalidInput(f"{name} is from 0 to less than a billion dollars", field=name)
+    for name, hours in (("reviewHours", given.review_hours), ("reworkHours", given.rework_hours)):
+        if not 0 <= hours <= 1_000:
+            raise InvalidInput(f"{name} is from 0 to 1,000", field=name)
+    if not 1 <= given.rollout_months <= 120:
+        raise InvalidInput("rolloutMonths is from 1 to 120", field="rolloutMonths")
+    return given
 
 
 def refusal(basis: Basis, assumptions: Assumptions, *, min_coverage: float = MIN_COVERAGE) -> Refusal | None:

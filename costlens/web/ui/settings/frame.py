@@ -22,6 +22,7 @@ TABS = (
     ("My usage", "settings/usage", "see_own_usage"),
     ("Sign-in", "settings/sign-in", "manage_own_account"),
     ("Organization", "settings/organization", "manage_organization"),
+    ("ROI assumptions", "settings/assumptions", "manage_organization"),
     ("Audit log", "settings/audit", "see_audit_log"),
 )
 
