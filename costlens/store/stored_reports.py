@@ -104,6 +104,23 @@ def stored_keys(tx: Tx, organization_id: int, kind: str, first: date, last: date
     return {(row[0], row[1]) for row in tx.execute(query)}
 
 
+def latest_of(tx: Tx, organization_id: int, kind: str, scope: str, first: date, last: date) -> dict[int, int]:
+    """The newest report of each team or repository of these days: scope id → report id."""
+    s = t.stored_reports.c
+    query = (
+        select(s.scope_id, func.max(s.id))
+        .where(
+            s.organization_id == organization_id,
+            s.kind == kind,
+            s.scope == scope,
+            s.first == first,
+            s.last == last,
+        )
+        .group_by(s.scope_id)
+    )
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
 def forget_reports(tx: Tx, organization_id: int, kind: str, before: date) -> int:
     """Removes reports of a kind whose days ended before this one; answers how many."""
     s = t.stored_reports.c
@@ -146,22 +163,27 @@ def models_used(tx: Tx, organization_id: int, window: Window, before: Window, fi
 
 def subscribe(tx: Tx, organization_id: int, team_id: int, member_id: int, at: datetime) -> None:
     """Has a team's weekly report sent to a member; once is enough."""
-    if not is_subscribed(tx, team_id, member_id):
+    if not is_subscribed(tx, organization_id, team_id, member_id):
         row = {"organization_id": organization_id, "team_id": team_id, "member_id": member_id, "since": at}
         tx.execute(insert(t.report_subscriptions).values(row))
 
 
-def unsubscribe(tx: Tx, team_id: int, member_id: int) -> bool:
+def unsubscribe(tx: Tx, organization_id: int, team_id: int, member_id: int) -> bool:
     """Ends that; answers whether it was so."""
-    s = t.report_subscriptions.c
-    gone = delete(t.report_subscriptions).where(s.team_id == team_id, s.member_id == member_id)
+    gone = delete(t.report_subscriptions).where(*_reads(organization_id, team_id, member_id))
     return tx.execute(gone).rowcount > 0
 
 
-def is_subscribed(tx: Tx, team_id: int, member_id: int) -> bool:
+def is_subscribed(tx: Tx, organization_id: int, team_id: int, member_id: int) -> bool:
     """Whether a member gets a team's weekly report."""
     s = t.report_subscriptions.c
-    return tx.execute(select(s.member_id).where(s.team_id == team_id, s.member_id == member_id)).first() is not None
+    found = tx.execute(select(s.member_id).where(*_reads(organization_id, team_id, member_id))).first()
+    return found is not None
+
+
+def _reads(organization_id: int, team_id: int, member_id: int) -> list[ColumnElement[bool]]:
+    s = t.report_subscriptions.c
+    return [s.organization_id == organization_id, s.team_id == team_id, s.member_id == member_id]
 
 
 def subscribers(tx: Tx, organization_id: int) -> list[tuple[int, int, str]]:
@@ -190,7 +212,9 @@ def note_mail(
     values = {"tries": tries, "tried_at": at, "sent_at": None if error else at, "error": error}
     m = t.report_mails.c
     changed = tx.execute(
-        update(t.report_mails).where(m.report_id == report_id, m.member_id == member_id).values(**values)
+        update(t.report_mails)
+        .where(m.organization_id == organization_id, m.report_id == report_id, m.member_id == member_id)
+        .values(**values)
     )
     if not changed.rowcount:
         row = {"organization_id": organization_id, "report_id": report_id, "member_id": member_id}
