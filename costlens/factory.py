@@ -35,7 +35,18 @@ from costlens.web.limits import set_up_limits
 from costlens.web.payload import set_up_packing
 from costlens.web.static_files import set_up_static_files
 from costlens.web.templating import set_up_templates
-from costlens.web.ui import accounts, demo, github, invitations, pages, sign_in, start, styleguide
+from costlens.web.ui import (
+    accounts,
+    demo,
+    github,
+    invitations,
+    pages,
+    returns,
+    sign_in,
+    start,
+    styleguide,
+    team_reports,
+)
 from costlens.web.ui.settings import SETTINGS
 
 # Inside the package in a wheel, beside it in a checkout.
@@ -89,6 +100,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(outside.blueprint())
     app.register_blueprint(pages.blueprint())
     app.register_blueprint(pages.roi_pages())
+    app.register_blueprint(returns.blueprint())
+    app.register_blueprint(team_reports.blueprint())
+    app.register_blueprint(team_reports.unsubscribe_routes())
     app.register_blueprint(start.blueprint())
     app.register_blueprint(github.blueprint())
     app.register_blueprint(demo.blueprint())

@@ -58,7 +58,7 @@ def test_a_preview_saves_nothing(store: Store, acme: Organization, owner: Person
     )
     assert "nothing is saved yet" in page
     assert "As it is:</b> no hourly cost · no hours saved set" in page
-    assert "With this:</b> at $95.00/h · 0.2 / 0.5 / 1.0 h saved per merged PR" in page
+    assert "With this:</b> at $95.00/h · 0.20 / 0.50 / 1.00 h saved per merged PR" in page
     assert "No estimate.</b> There is no code spend" in page
     assert history(store, acme.id, None) == []
 
