@@ -24,6 +24,7 @@ from costlens.web.api import (
     prices,
     prompts,
     providers,
+    reports,
     roi,
     routing,
     runs,
@@ -53,7 +54,7 @@ from costlens.web.ui.settings import SETTINGS
 _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).parents[1] / "templates")
 
 
-API = (integrations, analytics, insights, routing, providers, cache, prompts, prices, runs, roi, health)
+API = (integrations, analytics, insights, routing, providers, cache, prompts, prices, runs, roi, reports, health)
 
 
 def create_app(settings: Settings | None = None) -> Flask:

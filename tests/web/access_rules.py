@@ -25,6 +25,12 @@ API: dict[str, set[str]] = {
     "roi.get_summary": {"read"},
     "roi.get_pull_requests": {"read"},
     "roi.get_pull_request": {"read"},
+    "returns.get_assumptions": {"read"},
+    "returns.set_assumptions": {"admin"},
+    "returns.get_estimate": {"read"},
+    "returns.get_comparison": {"read"},
+    "returns.list_reports": {"read"},
+    "returns.get_report": {"read"},
     "insights.get_dashboard": {"read"},
     "insights.get_predictive": {"read"},
     "insights.analyse_cost": {"read"},
@@ -55,7 +61,12 @@ API: dict[str, set[str]] = {
     "prices.reprice_runs": {"read"},  # and admin, to apply it
 }
 # What a call without a body answers where it is allowed, if it is neither done nor a 400.
-ABSENT = {"integrations.import_runs": 207, "prices.remove_price": 404, "prompts.get_prompt": 404}
+ABSENT = {
+    "integrations.import_runs": 207,
+    "prices.remove_price": 404,
+    "prompts.get_prompt": 404,
+    "returns.get_report": 404,
+}
 AWAY = {"cache.get_stats"}  # there is no Redis here
 # Reads that take a team and a repository as filters.
 NARROWED = {
@@ -66,6 +77,9 @@ NARROWED = {
     "roi.get_repositories",
     "roi.get_teams",
     "roi.get_pull_requests",
+    "returns.get_estimate",
+    "returns.get_comparison",
+    "returns.list_reports",
 }
 
 

@@ -13,6 +13,7 @@ from costlens.domain.estimates import Assumptions, Range
 from costlens.domain.roi import Window
 from costlens.domain.written import money
 from costlens.services.assumptions import set_assumptions
+from costlens.services.keys import create_key
 from costlens.services.reports import roi_report
 from costlens.services.team_reports import make
 from costlens.services.weekly_mail import unsubscribe_url
@@ -51,13 +52,12 @@ def test_a_report_survives_new_runs_relinking_and_new_prices(
     new = {"provider": "openai", "model": "gpt-5.4", "inputTokens": 9_000, "outputTokens": 100}
     alice.post("/integrations/run", new | {"timestamp": "2025-01-15T10:00:00Z", "repo": "acme/web", "prNumber": 1})
     assert alice.post(f"/runs/{shipped.ids['login']}/links", {"action": "reject", "prNumber": 1}).status_code == 200
-    with store.write() as tx:
-        tx.exec_driver_sql("UPDATE api_keys SET scopes = 'ingest read admin'")
+    admin = Caller(app, create_key(store, "Acme", "admin's", scopes="ingest read admin"))
     price = {
         "provider": "openai", "model": "gpt-unheard-of", "rates": {"inputUncached": 50, "outputText": 100},
         "effectiveFrom": "2025-01-01", "backfill": True,
     }  # fmt: skip
-    assert alice.put("/models/prices", price).status_code == 200
+    assert admin.client.put("/models/prices", headers=admin.headers, json=price).status_code == 200
 
     assert everything(report_id) == before
     again = make(store, shipped.organization.id, "organization", 0, kind="asked", window=JANUARY)
