@@ -55,7 +55,7 @@ def test_a_report_survives_new_runs_relinking_and_new_prices(
     admin = Caller(app, create_key(store, "Acme", "admin's", scopes="ingest read admin"))
     price = {
         "provider": "openai", "model": "gpt-unheard-of", "rates": {"inputUncached": 50, "outputText": 100},
-        "effectiveFrom": "2025-01-01", "backfill": True,
+        "effectiveFrom": "2025-01-01T00:00:00Z", "backfill": True,
     }  # fmt: skip
     assert admin.client.put("/models/prices", headers=admin.headers, json=price).status_code == 200
 
