@@ -168,9 +168,8 @@ def _unlinked(inputs: Inputs) -> Iterator[Finding]:
         reason = max(sorted(reasons), key=lambda one: reasons[one])
         words, fix = UNLINKED.get(reason, (reason, ""))
         share = percent(spend.unlinked / spend.code if spend.code else None)
-        text = (
-            f"{money(spend.unlinked)} ({share} of code spend) is linked to no work; "
-            f"for {money(reasons[reason])} of it {words}."
+        text = f"{money(spend.unlinked)} ({share} of code spend) is linked to no work" + (
+            f": {words}." if len(reasons) == 1 else f"; for {money(reasons[reason])} of it {words}."
         )
         yield Finding("unlinked", spend.unlinked, text, fix, "runs", basis | {"state": "unlinked", "reason": reason})
     if spend.suggested:

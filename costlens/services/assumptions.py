@@ -59,11 +59,42 @@ def history(store: Store, organization_id: int, team_id: int | None) -> list[Lin
     return [Line(row.since, _read(row.given), row.set_by, row.set_at) for row in reversed(rows)]
 
 
-def dated(tx: Tx, organization_id: int, team_id: int | None) -> list[Dated]:
-    """Assumptions by day: the organization's until the first of the team's own."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What holds for a report: the assumptions by day, and its seats and roll-out in nano-dollars."""
+
+    dated: list[Dated]
+    seats: int
+    rollout: int
+
+
+def held(
+    tx: Tx, organization_id: int, report: RoiReport, filters: Filters, *, instead: Assumptions | None = None
+) -> Held:
+    """The organization's assumptions until the first of the team's own, or those to try out `instead`.
+
+    Seats and roll-out are of all for whom they were set: a narrower report bears its share by code spend.
+    """
+    window, team_id = report.window, filters.team_id or None
     common = _dated(assumption_store.list_assumptions(tx, organization_id, None))
     own = _dated(assumption_store.list_assumptions(tx, organization_id, team_id)) if team_id else []
-    return [one for one in common if not own or one.since < own[0].since] + own
+    if instead is not None:
+        tried = [Dated(window.start, instead)]
+        common, own = ([], tried) if team_id else (tried, [])
+    if own:
+        common = [one for one in common if one.since < own[0].since]
+    seats = rollout = 0.0
+    for known, of in ((common, None), (own, team_id)):
+        if not known:
+            continue
+        ended = [*known, Dated(own[0].since, Assumptions())] if known is common and own else known
+        share = 1.0
+        if filters != Filters(team_id=of):
+            whole = assumption_store.code_spend(tx, organization_id, window, of)
+            share = report.total.spend.code / whole if whole else 0.0
+        seats += share * seats_of(ended, window.start, window.end)
+        rollout += share * rollout_of(ended, window.start, window.end)
+    return Held(common + own, round(seats), round(rollout))
 
 
 def set_assumptions(
@@ -119,19 +150,16 @@ def estimated(
 
     Seats and roll-out are those of each day. A team filter brings the team's assumptions.
     """
-    window = report.window
     with store.read() as tx:
-        known = dated(tx, organization_id, filters.team_id or None)
-        expected = assumption_store.expected_suggested(tx, organization_id, *bounds(window), filters)
-    if instead is not None:
-        known = [Dated(window.start, instead)]
+        known = held(tx, organization_id, report, filters, instead=instead)
+        expected = assumption_store.expected_suggested(tx, organization_id, *bounds(report.window), filters)
     return measured(report, known, expected)
 
 
-def measured(report: RoiReport, known: Sequence[Dated], expected: int) -> Estimated:
+def measured(report: RoiReport, known: Held, expected: int) -> Estimated:
     """The same from what was read already; `expected` is what the suggested runs are worth by their confidence."""
-    window, spend = report.window, report.total.spend
-    assumed = in_force(known, window.end) or Assumptions()
+    spend = report.total.spend
+    assumed = in_force(known.dated, report.window.end) or Assumptions()
     own = assumed.hourly_cost_cents
     basis = Basis(
         merged=report.total.merged,
@@ -139,8 +167,8 @@ def measured(report: RoiReport, known: Sequence[Dated], expected: int) -> Estima
         counted=spend.counted,
         expected=spend.counted + min(spend.suggested, expected),
         code=spend.code,
-        seats=seats_of(known, window.start, window.end),
-        rollout=rollout_of(known, window.start, window.end),
+        seats=known.seats,
+        rollout=known.rollout,
         hourly_cost_cents=report.hourly_cost_cents if own is None else own,
     )
     return Estimated(assumed, basis, estimate(basis, assumed))

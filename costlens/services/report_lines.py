@@ -69,7 +69,7 @@ def estimate_words(inputs: Inputs) -> str:
     multiple = found.result.multiple
     return (
         f"Estimated ROI {low:+.0f} % to {high:+.0f} % (p10 to p90), {multiple.low:.1f}× to {multiple.high:.1f}× of the "
-        f"spend, above 0 in {percent(found.result.probability)} of the draws, by this team's own assumptions."
+        f"spend, above 0 in {percent(found.result.probability)} of the draws; it stands on your assumptions."
     ).replace("-", "−")
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from costlens.domain.periods import local_day, zone
 from costlens.domain.roi import Window
+from costlens.services import team_reports
 from costlens.services.reports import roi_report
 from costlens.services.team_reports import Progress, make
 from costlens.store import organizations as org_store
@@ -83,14 +84,14 @@ def make_round(store: Store, one: Round, *, now: datetime | None = None, progres
 
 
 def _subjects(store: Store, one: Round) -> Iterator[tuple[str, int]]:
-    anything = False
+    anything, there = False, team_reports.subject_names(store, one.organization.id)
     for scope in ("team", "repository"):
         report = roi_report(store, one.organization.id, scope, window=one.window)
         for row in report.rows:
             figures = row.figures
             if figures.spend.runs or figures.merged or figures.abandoned:
                 anything = True
-                if row.id is not None and not row.name.startswith("Deleted "):
+                if row.id is not None and (scope, row.id) in there:
                     yield scope, row.id
     if anything:
         yield "organization", 0

@@ -17,7 +17,7 @@ from costlens.domain.periods import bounds, local_day, previous_window
 from costlens.domain.rate_cards import price_data_version
 from costlens.domain.roi import Filters, Window
 from costlens.domain.team_report import SCHEMA, Inputs, PriceChange, PullLine, Subject
-from costlens.services.assumptions import dated, measured
+from costlens.services.assumptions import held, measured
 from costlens.services.comparing import Comparison, compare_in
 from costlens.services.money import own_prices
 from costlens.services.report_documents import document
@@ -139,7 +139,7 @@ def gather(
         found = report_store.pull_request_rows(tx, organization_id, window, filters, outcome="closed", limit=READ_PULLS)
         models = stored_reports.models_used(tx, organization_id, window, previous_window(window), filters)
         prices = [one for one in own_prices(tx, organization_id) if begin <= one.effective_from < end]
-        known = dated(tx, organization_id, filters.team_id)
+        known = held(tx, organization_id, report, filters)
         expected = assumption_store.expected_suggested(tx, organization_id, begin, end, filters)
         tell("Comparison", 2, 4)
         compared = _compared(tx, organization_id, kind, window, filters, now)
@@ -206,6 +206,12 @@ def heads(
         )
         names = _names(tx, organization_id)
     return [_head(row, names.get((row.scope, row.scope_id), f"Deleted {row.scope}")) for row in rows]
+
+
+def subject_names(store: Store, organization_id: int) -> dict[tuple[str, int], str]:
+    """Everything that a report can be about now: (scope, id) → name."""
+    with store.read() as tx:
+        return _names(tx, organization_id)
 
 
 def decode(text: str) -> Inputs:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Row, cast, delete, func, insert, select
 
 from costlens.domain.links import LinkState
-from costlens.domain.roi import Filters
+from costlens.domain.roi import Filters, Window
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 
@@ -61,3 +61,16 @@ def expected_suggested(tx: Tx, organization_id: int, begin: datetime, end: datet
     each = best.group_by(r.id, r.cost_nanos).subquery()
     total = func.coalesce(func.sum(cast(each.c.cost_nanos * each.c.confidence, BigInteger)), 0)
     return int(tx.execute(select(total)).scalar_one()) // 1000
+
+
+def code_spend(tx: Tx, organization_id: int, window: Window, team_id: int | None = None) -> int:
+    """Nano-dollars of code spend of a window, of one team or of all: what seats are shared out by."""
+    r = t.rollup_links.c
+    query = select(cast(func.coalesce(func.sum(r.cost_nanos), 0), BigInteger)).where(
+        r.organization_id == organization_id,
+        r.day.between(window.start, window.end),
+        r.state != LinkState.NOT_CODE,
+    )
+    if team_id is not None:
+        query = query.where(r.team_id == team_id)
+    return int(tx.execute(query).scalar_one())

@@ -96,13 +96,28 @@ def test_what_is_in_a_report(store: Store) -> None:
 
     assert (shown["name"], shown["asOf"], shown["rulesetVersion"]) == ("Storefront", "2026-11-23T12:00:00.000Z", 1)
     assert shown["priceVersion"].startswith("genai-prices ")
-    assert shown["estimate"]["basis"]["seats"] == pytest.approx(7 * 12)
+    assert shown["estimate"]["basis"]["seats"] == pytest.approx(7 * 12 * 15.5 / 46.5)  # its share by code spend
     assert shown["estimate"]["refused"]["code"] == "few_pull_requests"
     assert [(one["repo"], one["number"], one["cost"]) for one in shown["pullRequests"]] == [
         ("acme/web", 1, 15.0), ("acme/web", 3, 5.0), ("acme/web", 2, 3.0),
     ]  # fmt: skip
     assert {one["verdict"] for one in shown["comparison"]["metrics"]} == {"not_enough_data"}
     assert sum(one["runs"] for one in shown["models"]) == 9
+
+
+def test_seats_are_borne_by_those_for_whom_they_were_set(store: Store) -> None:
+    def seats(scope: str, id: int) -> float:
+        shown = load(store, ACME, make(store, ACME, scope, id, kind="asked", window=WEEK, now=AT)).document
+        return float(shown["estimate"]["basis"]["seats"])
+
+    daily = 36_525  # cents a month are $12 a day
+    set_assumptions(store, ACME, None, date(2026, 11, 1), Assumptions(seats_cents=daily), by="a key")
+    assert seats("organization", 0) == 84
+    assert seats("team", PAYMENTS) == pytest.approx(84 * 18 / 46.5)
+    assert seats("repository", WEB) == pytest.approx(84 * 17.5 / 46.5)
+    own = Assumptions(seats_cents=2 * daily)
+    set_assumptions(store, ACME, PAYMENTS, date(2026, 11, 20), own, by="a key")  # 4 days of the common, 3 of its own
+    assert seats("team", PAYMENTS) == pytest.approx(48 * 18 / 46.5 + 72)
 
 
 def test_three_things_worth_a_look_come_from_the_data(store: Store) -> None:
