@@ -15,7 +15,7 @@ from costlens.web.access import current_member, needs
 from costlens.web.context import context
 from costlens.web.ui.filter_bar import bar_of, instead
 from costlens.web.ui.filters import PERIODS, Dates, a_text, an_id, one_of, period_name, query_of, read
-from costlens.web.ui.frame import frame, signed_in
+from costlens.web.ui.frame import frame, leave_when_signed_out, signed_in
 from costlens.web.ui.nav import page_url
 
 
@@ -40,6 +40,7 @@ class ComparisonFilters(Dates):
 def blueprint() -> Blueprint:
     """The two pages."""
     routes = Blueprint("returns", __name__, url_prefix="/app/<slug>")
+    routes.before_request(leave_when_signed_out)
     routes.before_request(signed_in)
     routes.get("/estimate")(estimate_page)
     routes.get("/comparison")(comparison_page)
@@ -60,7 +61,7 @@ def estimate_page(slug: str) -> Response:
     report = reports.roi_report(context().store, organization.id, "repository", window=chosen.window, filters=filters)
     return Response(
         render_template(
-            "roi/estimate.html",
+            "roi/_estimate_part.html" if "HX-Request" in request.headers else "roi/estimate.html",
             nav=nav,
             page="repositories",
             bar=bar,

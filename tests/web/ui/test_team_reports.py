@@ -131,7 +131,10 @@ def test_everybody_chooses_for_themselves(app: Flask, store: Store, shipped: Shi
 
 def test_the_estimate_is_off_until_somebody_assumes(store: Store, shipped: Shipped, owner: Person) -> None:
     roi = page(owner, "repositories?from=2025-01-01&to=2025-01-31")
-    assert "/app/acme/estimate?from=2025-01-01&to=2025-01-31" in roi
+    assert 'hx-get="/app/acme/estimate?from=2025-01-01&to=2025-01-31"' in roi
+    part = owner.client.get("/app/acme/estimate?from=2025-01-01&to=2025-01-31", headers={"HX-Request": "true"}).text
+    assert part.lstrip().startswith("<header>")  # what opens under the figures
+    assert "Nobody has said how many hours" in part
     shown = page(owner, "estimate?from=2025-01-01&to=2025-01-31")
     assert "Nobody has said how many hours a merged pull request saves." in shown
     assert 'href="/app/acme/settings/assumptions">Change' in shown
