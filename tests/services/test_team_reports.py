@@ -120,6 +120,28 @@ def test_seats_are_borne_by_those_for_whom_they_were_set(store: Store) -> None:
     assert seats("team", PAYMENTS) == pytest.approx(48 * 18 / 46.5 + 72)
 
 
+def test_suggestions_are_expected_by_their_confidence(store: Store) -> None:
+    run = dict.fromkeys(t.USAGE_COLUMNS, 0) | {
+        "id": 1, "organization_id": ACME, "source": "api", "received_at": AT, "occurred_at": acme.november(21),
+        "provider": "openai", "model": "gpt-5.4", "code": True, "usage_quality": "exact", "cost_status": "priced",
+        "success": True, "cache_hit": False, "link_state": "suggested", "counted_nanos": 0, "team_id": STOREFRONT,
+        "repository_id": WEB, "cost_nanos": acme.DOLLAR,
+    }  # fmt: skip
+    link = {
+        "organization_id": ACME, "run_id": 1, "repository_id": WEB, "rule": "T2", "state": "suggested",
+        "cost_nanos": 0, "ruleset": 1, "evidence": {}, "valid_from": AT,
+    }  # fmt: skip
+    with store.write() as tx:
+        tx.execute(insert(t.runs).values(**run))
+        tx.execute(insert(t.runs).values(**run | {"id": 2, "organization_id": CHARLIES}))
+        for pull, confidence, ended in ((101, 600, None), (102, 400, None), (103, 900, AT)):
+            values = {"pull_request_id": pull, "confidence": confidence, "valid_to": ended}
+            tx.execute(insert(t.links).values(**link | values))
+    for scope, id, expected in (("organization", 0, 0.6), ("team", STOREFRONT, 0.6), ("team", PAYMENTS, 0)):
+        found = load(store, ACME, make(store, ACME, scope, id, kind="asked", window=WEEK, now=AT)).inputs
+        assert found.basis.expected - found.basis.counted == expected * acme.DOLLAR
+
+
 def test_three_things_worth_a_look_come_from_the_data(store: Store) -> None:
     shown = load(store, ACME, make(store, ACME, "organization", 0, kind="week", window=WEEK, now=AT)).document
 
