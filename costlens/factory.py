@@ -26,6 +26,7 @@ from costlens.web.api import (
     prices,
     prompts,
     providers,
+    reports,
     roi,
     routing,
     runs,
@@ -51,10 +52,12 @@ from costlens.web.ui import (
     pull_list,
     pulls,
     repository,
+    returns,
     run_pages,
     sign_in,
     start,
     styleguide,
+    team_reports,
 )
 from costlens.web.ui.settings import SETTINGS
 
@@ -64,7 +67,7 @@ _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).pare
 
 API = (
     *(integrations, analytics, insights, routing, providers, cache),
-    *(prompts, prices, runs, linking, people, roi, health),
+    *(prompts, prices, runs, linking, people, roi, reports, health),
 )
 
 
@@ -115,6 +118,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(module.blueprint())
     for usage in (run_pages, prompt_pages, price_pages, model_pages):
         app.register_blueprint(usage.blueprint())
+    for report in (returns, team_reports):
+        app.register_blueprint(report.blueprint())
+    app.register_blueprint(team_reports.unsubscribe_routes())
     app.register_blueprint(start.blueprint())
     app.register_blueprint(github.blueprint())
     app.register_blueprint(demo.blueprint())

@@ -34,6 +34,7 @@ PERIODIC = (
     Periodic("workers.sync.sweep", timedelta(seconds=10), seconds=120),
     Periodic("workers.sync.redeliver", timedelta(hours=1), seconds=600, offset=timedelta(minutes=7)),
     Periodic("workers.sync.reseal", timedelta(days=1), seconds=600, offset=timedelta(hours=4, minutes=11)),
+    Periodic("workers.reports.sweep", timedelta(hours=1), seconds=7200, offset=timedelta(minutes=23)),
     Periodic("workers.linking.age_pending", timedelta(days=1), seconds=3600, offset=timedelta(hours=3, minutes=17)),
     Periodic("workers.rulesets.compare", timedelta(minutes=5), seconds=7200, offset=timedelta(minutes=2)),
     Periodic("workers.rulesets.calibrate", timedelta(days=1), seconds=7200, offset=timedelta(hours=4, minutes=29)),

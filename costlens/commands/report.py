@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
-import httpx
+
+from costlens.commands import report_kept
+from costlens.commands.report_http import dollars, fetch, table
 
 PATHS = {"repository": "repositories", "team": "teams", "pull-request": "pull-requests"}
 
@@ -19,6 +20,10 @@ def report() -> None:
 
     COSTLENS_URL (default http://127.0.0.1:8787) and COSTLENS_API_KEY say which and whose.
     """
+
+
+for _kept in (report_kept.team, report_kept.weekly, report_kept.compare):
+    report.add_command(_kept)
 
 
 @report.command()
@@ -40,28 +45,6 @@ def roi(by: str, period: str, team: str | None, repo: str | None, provider: str 
         click.echo(json.dumps(body, indent=2, ensure_ascii=False))
         return
     click.echo(pull_table(body) if by == "pull-request" else roi_table(body, by))
-
-
-def fetch(path: str, query: Mapping[str, str | None]) -> httpx.Response:
-    """A GET on the server. Raises ClickException with one clear line."""
-    url = os.environ.get("COSTLENS_URL", "http://127.0.0.1:8787").rstrip("/")
-    key = os.environ.get("COSTLENS_API_KEY")
-    if not key:
-        raise click.ClickException("Set COSTLENS_API_KEY to a key that `costlens key create` prints")
-    if not key.isascii():
-        raise click.ClickException("COSTLENS_API_KEY holds characters that no key has")
-    told = {name: value for name, value in query.items() if value is not None}
-    try:
-        answer = httpx.get(f"{url}{path}", params=told, headers={"Authorization": f"Bearer {key}"}, timeout=30)
-    except httpx.HTTPError as error:
-        raise click.ClickException(f"No answer from {url}: {error}") from error
-    if answer.status_code != 200:
-        try:
-            message = answer.json()["error"]
-        except (ValueError, KeyError):
-            message = f"status {answer.status_code}"
-        raise click.ClickException(f"{url} says: {message}")
-    return answer
 
 
 def roi_table(body: Mapping[str, Any], by: str) -> str:
@@ -132,24 +115,3 @@ def pull_table(body: Mapping[str, Any]) -> str:
         ["", "There are more: narrow the period, or page through GET /roi/pull-requests."] if body["nextCursor"] else []
     )
     return "\n".join([table(head, rows, left=(0, 3, 5)), *more])
-
-
-def dollars(amount: float | None) -> str:
-    """Two decimals, four where two would show $0.00 for what is not nothing."""
-    if amount is None:
-        return "–"
-    return f"${amount:,.4f}" if 0 < amount < 0.01 else f"${amount:,.2f}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
-    """Columns as wide as they need, text to the left and figures to the right."""
-    widths = [max(len(str(row[column])) for row in (head, *rows)) for column in range(len(head))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            f"{cell:<{width}}" if n in left else f"{cell:>{width}}"
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return "  ".join(cells).rstrip()
-
-    return "\n".join([line(head), "  ".join("─" * width for width in widths), *map(line, rows)])

@@ -21,6 +21,7 @@ class Mail:
     to: str
     subject: str
     text: str
+    stop_url: str | None = None  # a POST there ends such e-mails. None: they come one by one
 
 
 def send_mails(server: MailServer, mails: Sequence[Mail]) -> list[str | None]:
@@ -61,6 +62,9 @@ def _send(connection: smtplib.SMTP, server: MailServer, mail: Mail) -> str | Non
     message["Date"] = formatdate()
     message["Message-ID"] = make_msgid(domain=parseaddr(server.sender)[1].rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
+    if mail.stop_url:
+        message["List-Unsubscribe"] = f"<{mail.stop_url}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(mail.text)
     try:
         connection.send_message(message)

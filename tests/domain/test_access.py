@@ -16,7 +16,8 @@ def test_each_role_may_what_the_next_one_may() -> None:
 
 def test_what_sets_the_roles_apart() -> None:
     assert {name for name in PERMISSIONS if may("owner", name) and not may("admin", name)} == {
-        "manage_owners", "manage_sign_in", "manage_demo", "manage_linking", "create_organization", "delete_organization",
+        "manage_owners", "manage_sign_in", "manage_demo", "manage_linking", "create_organization",
+        "delete_organization",
     }  # fmt: skip
     assert {name for name in PERMISSIONS if may("member", name)} == {
         "see_reports", "see_own_usage", "see_people", "leave", "manage_own_account", "use_keys",

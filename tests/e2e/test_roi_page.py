@@ -5,6 +5,7 @@ They are served from fixtures (tests/web/pages_app.py), so no database is behind
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -36,6 +37,7 @@ PAGES = {
     "demo-loading": "/app/poor/demo",
     "demo-failed": "/app/new/demo",
     "styleguide": "/styleguide",
+    "report": "/app/acme/reports/2",
 }
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 pytestmark = needs_chromium
@@ -167,4 +169,14 @@ def test_slash_focuses_the_search(base: str, browser: Browser) -> None:
     page = open_page(browser, base + PAGES["runs"])
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.name") == "q"
+    page.context.close()
+
+
+def test_a_report_fits_two_sheets_of_paper(base: str, browser: Browser) -> None:
+    """One with long names and every table full; the file is kept beside the pictures."""
+    page = open_page(browser, base + PAGES["report"])
+    ARTIFACTS.mkdir(exist_ok=True)
+    sheets = page.pdf(path=ARTIFACTS / "report.pdf", prefer_css_page_size=True)
+    assert re.findall(rb"/MediaBox \[0 0 (\d+)[.\d]* (\d+)", sheets)[0] == (b"594", b"841")  # A4
+    assert len(re.findall(rb"/Type\s*/Page\b", sheets)) == 2
     page.context.close()

@@ -43,10 +43,10 @@ def test_the_keyboard_goes_from_skip_link_to_content_and_along_the_navigation(ba
     assert focused(page) == "Copy link"
     page.reload()
     order = []
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         order.append(focused(page))
-    pages = ["Repositories", "Teams", "Pull requests", "Runs", "GitHub", "Settings"]
+    pages = ["Repositories", "Teams", "Pull requests", "Reports", "Runs", "GitHub", "Settings"]
     assert order == ["Skip to content", "CostLens", *pages, "Theme: system"]
     page.context.close()
 

@@ -27,6 +27,12 @@ API: dict[str, set[str]] = {
     "roi.get_pull_requests": {"read"},
     "roi.get_pull_request": {"read"},
     "roi.mark_pull_request": {"read", "ingest"},
+    "returns.get_assumptions": {"read"},
+    "returns.set_assumptions": {"admin"},
+    "returns.get_estimate": {"read"},
+    "returns.get_comparison": {"read"},
+    "returns.list_reports": {"read"},
+    "returns.get_report": {"read"},
     "insights.get_dashboard": {"read"},
     "insights.get_predictive": {"read"},
     "insights.analyse_cost": {"read"},
@@ -68,6 +74,7 @@ ABSENT = {
     "prices.remove_price": 404,
     "prompts.get_prompt": 404,
     "identities.get_person": 404,
+    "returns.get_report": 404,
 }
 AWAY = {"cache.get_stats"}  # there is no Redis here
 # Reads that take a team and a repository as filters.
@@ -82,6 +89,9 @@ NARROWED = {
     "roi.get_repositories",
     "roi.get_teams",
     "roi.get_pull_requests",
+    "returns.get_estimate",
+    "returns.get_comparison",
+    "returns.list_reports",
 }
 
 
@@ -124,6 +134,13 @@ PAGES: dict[str, Page] = {
     "price_pages.remove_price": Page(KEEPERS, 404),
     "price_pages.preview_repricing": Page(KEEPERS),
     "price_pages.reprice_runs": Page(KEEPERS, SAVED),
+    "returns.estimate_page": Page(),
+    "returns.comparison_page": Page(),
+    "team_reports.list_page": Page(),
+    "team_reports.progress": Page(),
+    "team_reports.make": Page(status=503),
+    "team_reports.subscribe": Page(status=SAVED),
+    "team_reports.report_page": Page(status=404),
     "start.first_page": Page(),
     "start.first_run": Page(),
     "demo.show": Page(OWNER),
@@ -165,6 +182,9 @@ PAGES: dict[str, Page] = {
     "organization.change": Page(KEEPERS, SAVED),
     "organization.create": Page(OWNER, SAVED),
     "organization.delete": Page(OWNER, SAVED),
+    "assumptions.assumptions_page": Page(KEEPERS),
+    "assumptions.save": Page(KEEPERS, SAVED),
+    "assumptions.remove": Page(KEEPERS, SAVED),
     "audit.audit_log": Page(KEEPERS),
     "linking.linking_page": Page(),
     "linking.propose": Page(OWNER, SAVED),
@@ -202,6 +222,8 @@ OPEN: dict[str, str] = {
     "health.get_health": "says only that the process is alive",
     "health.get_ready": "says only whether runs can be stored",
     "webhooks.github": "the signature is the secret",
+    "unsubscribe.show_unsubscribe": "the token is the secret",
+    "unsubscribe.unsubscribe": "the token is the secret",
     "accounts.home": "redirects to sign-in",
     "sign_in.sign_in_page": "where signing in begins",
     "sign_in.with_password": "the password is the secret, and attempts are counted",

@@ -41,6 +41,8 @@ from costlens.web.ui.nav import Nav
 from costlens.web.ui.roi import RoiFilters, roi_blueprint
 from costlens.web.ui.start import render_start
 from costlens.web.ui.styleguide import styleguide_page
+from costlens.web.ui.team_reports import render_report
+from tests.web.kept_fixture import kept_report
 from tests.web.roi_fixture import REPOSITORIES, TEAMS, roi_report
 
 ROOT = Path(__file__).parents[2]
@@ -212,6 +214,7 @@ def pages_app(report: Callable[[str, str, Window, RoiFilters], RoiReport] = repo
         ),
         "/app/poor/demo/progress": lambda: "",
         "/app/new/start/first-run": lambda: "",
+        "/app/acme/reports/2": lambda: render_report(kept_report(2), kept_report(), NAV),
         "/styleguide": styleguide_page,
         "/sign-in": lambda: render_template(
             "sign_in/index.html", nav=None, page=None, github=False, mail=None, error=None, email=""

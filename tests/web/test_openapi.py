@@ -60,7 +60,7 @@ def test_an_undescribed_route_is_told(app: Flask) -> None:
 def values_in(path: str, shipped: Shipped) -> str:
     values = {
         "run_id": shipped.ids["login"], "prompt_id": "write-v2", "owner": "acme", "repo": "web", "number": "1",
-        "person_id": "1",
+        "person_id": "1", "report_id": "1",
     }  # fmt: skip
     return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], path)
 

@@ -41,6 +41,7 @@ from costlens.store.tables.ledger import (
     run_keys,
     runs,
 )
+from costlens.store.tables.reports import report_mails, report_subscriptions, roi_assumptions, stored_reports
 from costlens.store.tables.rulesets import link_calibrations, link_rulesets
 from costlens.store.tables.service import (
     idempotent_answers,
@@ -105,8 +106,11 @@ __all__ = [
     "pull_request_reviews",
     "pull_requests",
     "quality_feedback",
+    "report_mails",
+    "report_subscriptions",
     "repositories",
     "repository_aliases",
+    "roi_assumptions",
     "rollup_15m",
     "rollup_checks",
     "rollup_day",
@@ -120,6 +124,7 @@ __all__ = [
     "runs",
     "sessions",
     "sign_in_links",
+    "stored_reports",
     "team_members",
     "teams",
     "users",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from costlens.services.groups import GROUP_BY
-from costlens.web.api import bodies, cache, insights, people, prices, prompts, providers, routing, runs
+from costlens.web.api import bodies, cache, insights, people, prices, prompts, providers, reports, routing, runs
 from costlens.web.api import roi as roi_api
 from costlens.web.openapi.operation import Operation, Parameter, one_of, whole
 from costlens.web.shapes import insights as insight_shapes
@@ -13,6 +13,7 @@ from costlens.web.shapes import ledger, linking, roi
 from costlens.web.shapes import people as people_shapes
 from costlens.web.shapes import prices as price_shapes
 from costlens.web.shapes import prompts as prompt_shapes
+from costlens.web.shapes import reports as report_shapes
 from costlens.web.shapes import routing as routing_shapes
 from costlens.web.shapes.base import ApiError, Done
 
@@ -174,6 +175,38 @@ OPERATIONS: Mapping[str, Operation] = {
     "roi.mark_pull_request": Operation(
         SHIP, "Say that a pull request was made with AI, or by hand", roi.PullRequestAnswer, roi_api.Mark,
         also={404: ApiError}, scope="read ingest", example={"as": "ai"},
+    ),
+    "returns.get_assumptions": Operation(
+        SHIP, "What is assumed of the return on AI, by the day from which it holds", report_shapes.AssumptionsAnswer,
+        params=(_TEAM,),
+    ),
+    "returns.set_assumptions": Operation(
+        SHIP, "Set assumptions from a day on", report_shapes.AssumptionsAnswer, reports.AssumptionsBody, scope="admin",
+        also={404: ApiError},
+        example={
+            "since": "2026-01-01", "hourlyCost": 95, "seatsPerMonth": 1200,
+            "hoursSaved": {"low": 0.2, "mid": 0.5, "high": 1}, "recapture": {"low": 0.5, "mid": 0.75, "high": 1},
+        },
+    ),
+    "returns.get_estimate": Operation(
+        SHIP, "What AI may be worth, as a range, or why that is refused", report_shapes.EstimateAnswer,
+        params=(*_SPAN, *_WHO),
+    ),
+    "returns.get_comparison": Operation(
+        SHIP, "AI-assisted against other pull requests, matched; a year unless told otherwise",
+        report_shapes.ComparisonAnswer, params=(*_SPAN, _TEAM, _REPO),
+    ),
+    "returns.list_reports": Operation(
+        SHIP, "Kept reports, the newest first", report_shapes.ReportList,
+        params=(
+            _TEAM, _REPO, one_of("kind", "One kind", "day", "week", "month", "asked"),
+            one_of("scope", "organization: only its own", "organization", "team", "repository"),
+            whole("limit", "Reports of a page", 1, 200, 50), _CURSOR,
+        ),
+    ),
+    "returns.get_report": Operation(
+        SHIP, "A kept report, byte for byte as it was made", report_shapes.ReportShape, also={404: ApiError},
+        params=(one_of("format", "Its table as CSV", "json", "csv"),),
     ),
     "routing.route_with_context": Operation(
         ROUTE, "The cheapest model that is good enough for a prompt", routing_shapes.RoutingAnswer,

@@ -29,6 +29,7 @@ _PATH_SCHEMAS: Mapping[str, dict[str, Any]] = {
     "price_id": {"type": "integer", "minimum": 1},
     "number": {"type": "integer", "minimum": 1},
     "person_id": {"type": "integer", "minimum": 1},
+    "report_id": {"type": "integer", "minimum": 1},
     "owner": {"type": "string"},
     "repo": {"type": "string"},
 }

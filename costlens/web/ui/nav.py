@@ -35,6 +35,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Repositories", "repositories", "book-marked"),
             ("Teams", "teams", "users"),
             ("Pull requests", "pulls", "git-pull-request"),
+            ("Reports", "reports", "file-text"),
         ),
     ),
     ("Usage", (("Runs", "runs", "rows-3"), ("Prompts", "prompts", "message-square-code"), ("Models", "models", "box"))),

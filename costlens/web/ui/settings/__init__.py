@@ -2,6 +2,7 @@
 
 from costlens.web.ui.settings import (
     account,
+    assumptions,
     audit,
     identities,
     inviting,
@@ -13,4 +14,7 @@ from costlens.web.ui.settings import (
     usage,
 )
 
-SETTINGS = (people, inviting, identities, teams, keys, usage, account, linking, organization, audit)
+SETTINGS = (
+    *(people, inviting, identities, teams, keys, usage, account),
+    *(linking, organization, assumptions, audit),
+)

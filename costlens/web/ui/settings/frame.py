@@ -24,6 +24,7 @@ TABS = (
     ("Sign-in", "settings/sign-in", "manage_own_account"),
     ("Linking", "settings/linking", "see_reports"),
     ("Organization", "settings/organization", "manage_organization"),
+    ("ROI assumptions", "settings/assumptions", "manage_organization"),
     ("Audit log", "settings/audit", "see_audit_log"),
 )
 

@@ -1,0 +1,261 @@
+"""Reports that are kept with all that they were made of, and rendered from that alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from costlens import __version__
+from costlens.domain.errors import InvalidInput, NotFound
+from costlens.domain.periods import bounds, local_day, previous_window
+from costlens.domain.rate_cards import price_data_version
+from costlens.domain.roi import Filters, Window
+from costlens.domain.team_report import SCHEMA, Inputs, PriceChange, PullLine, Subject
+from costlens.services.assumptions import held, measured
+from costlens.services.comparing import Comparison, compare_in
+from costlens.services.money import own_prices
+from costlens.services.report_documents import document
+from costlens.services.report_formats import roi_csv
+from costlens.services.reports import roi_report
+from costlens.store import assumptions as assumption_store
+from costlens.store import organizations as org_store
+from costlens.store import pull_lists, stored_reports
+from costlens.store.engine import Store, Tx
+from costlens.store.identity import repositories_of
+from costlens.store.members import lock_organization
+from costlens.store.rulesets import ruleset_of
+from costlens.store.stored_reports import Key
+from costlens.store.teams import get_team
+
+SCOPES = ("organization", "team", "repository")
+COMPARED_DAYS = 364  # of the comparison with other work: a quarter is too short for it
+LISTED_PULLS = 20
+READ_PULLS = 5_000
+Progress = Callable[[str, int, int], None]  # what is done, steps done, steps in all
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A stored report without its contents."""
+
+    id: int
+    kind: str
+    subject: Subject
+    first: date
+    last: date
+    version: int
+    as_of: datetime
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored report, rendered from its inputs."""
+
+    head: Head
+    inputs: Inputs
+    document: dict[str, Any]
+    json: bytes
+    reproduced: bool  # rendered today it is what it was when it was made
+
+    @property
+    def csv(self) -> Iterator[str]:
+        """Its table as lines of CSV."""
+        return roi_csv(self.inputs.roi)
+
+
+def find_subject(tx: Tx, organization_id: int, scope: str, id: int) -> Subject:
+    """The organization, a team or a repository as the subject of a report. Raises InvalidInput, NotFound."""
+    if scope not in SCOPES:
+        raise InvalidInput(f"scope must be one of {', '.join(SCOPES)}", field="scope")
+    if scope == "team":
+        team = get_team(tx, organization_id, id)
+        if team is None:
+            raise NotFound("No such team")
+        return Subject(scope, id, team.name)
+    if scope == "repository":
+        name = next((one.name for one in repositories_of(tx, organization_id) if one.id == id), None)
+        if name is None:
+            raise NotFound("No such repository")
+        return Subject(scope, id, name)
+    organization = org_store.get_organization(tx, organization_id)
+    if organization is None:
+        raise NotFound("No such organization")
+    return Subject(scope, 0, organization.name)
+
+
+def make(
+    store: Store,
+    organization_id: int,
+    scope: str,
+    id: int,
+    *,
+    kind: str,
+    window: Window,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Computes a report, stores it as the next version and answers its id. Raises InvalidInput, NotFound."""
+    tell = progress or (lambda what, done, total: None)
+    with store.read() as tx:
+        subject = find_subject(tx, organization_id, scope, id)
+    tell("Figures", 0, 4)
+    inputs = gather(store, organization_id, subject, kind=kind, window=window, now=now or datetime.now(UTC), tell=tell)
+    tell("Rendering", 3, 4)
+    text = msgspec.json.encode(inputs).decode()
+    rendered = to_json(document(decode(text)))
+    with store.write() as tx:
+        lock_organization(tx, organization_id)
+        key = Key(kind, scope, subject.id, window.start, window.end)
+        digest = hashlib.sha256(rendered).hexdigest()
+        report_id, _ = stored_reports.add_report(tx, organization_id, key, inputs.as_of, text, digest)
+    tell("Stored", 4, 4)
+    return report_id
+
+
+def gather(
+    store: Store,
+    organization_id: int,
+    subject: Subject,
+    *,
+    kind: str,
+    window: Window,
+    now: datetime,
+    tell: Progress = lambda what, done, total: None,
+) -> Inputs:
+    """Everything that a report of a subject and window is made of."""
+    filters = filters_of(subject)
+    rows = "team" if subject.scope == "repository" else "repository"
+    report = roi_report(store, organization_id, rows, window=window, filters=filters)
+    tell("Pull requests", 1, 4)
+    begin, end = bounds(window)
+    with store.read() as tx:
+        found = pull_lists.pull_request_rows(tx, organization_id, window, filters, outcome="closed", limit=READ_PULLS)
+        models = stored_reports.models_used(tx, organization_id, window, previous_window(window), filters)
+        ruleset = ruleset_of(tx, organization_id).version
+        prices = [one for one in own_prices(tx, organization_id) if begin <= one.effective_from < end]
+        known = held(tx, organization_id, report, filters)
+        expected = assumption_store.expected_suggested(tx, organization_id, begin, end, filters)
+        tell("Comparison", 2, 4)
+        compared = _compared(tx, organization_id, kind, window, filters, now)
+    worth = measured(report, known, expected)
+    pulls = [PullLine(one.repository, one.number, one.title, one.outcome, one.runs, one.cost) for _, one in found]
+    pulls.sort(key=lambda one: (-one.cost, one.repository, one.number))
+    listed = pulls[:LISTED_PULLS]
+    for outcome in ("abandoned", "reverted"):  # what went wrong is told even where it was cheap
+        listed += [one for one in pulls if one.outcome == outcome and one not in listed][:3]
+    return Inputs(
+        schema=SCHEMA,
+        kind=kind,
+        subject=subject,
+        as_of=now,
+        program=__version__,
+        prices=price_data_version(),
+        ruleset=ruleset,
+        roi=report,
+        assumed=worth.assumed,
+        basis=worth.basis,
+        pulls=tuple(listed),
+        models=tuple(models),
+        price_changes=tuple(
+            PriceChange(one.provider, one.model, local_day(one.effective_from, window.timezone)) for one in prices
+        ),
+        compared_from=compared.window.start if compared else None,
+        compared_pulls=compared.pulls if compared else 0,
+        compared_assisted=compared.assisted if compared else 0,
+        compared=compared.matched if compared else (),
+    )
+
+
+def load(store: Store, organization_id: int, report_id: int) -> Stored:
+    """A stored report, rendered anew from its inputs. Raises NotFound."""
+    with store.read() as tx:
+        row = stored_reports.get_report(tx, organization_id, report_id)
+    if row is None:
+        raise NotFound("No such report")
+    return _stored(row)
+
+
+def load_previous(store: Store, organization_id: int, report_id: int) -> Stored | None:
+    """The report to compare one with: its version before, or the earlier one of its kind. None: it is the first."""
+    with store.read() as tx:
+        row = stored_reports.get_report(tx, organization_id, report_id)
+        earlier = None if row is None else stored_reports.previous_report(tx, organization_id, row)
+    return None if earlier is None else _stored(earlier)
+
+
+def heads(
+    store: Store,
+    organization_id: int,
+    *,
+    kind: str | None = None,
+    subject: tuple[str, int] | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[Head]:
+    """Stored reports, the newest first, from the one after the id `before`."""
+    scope, scope_id = subject or (None, None)
+    with store.read() as tx:
+        rows = stored_reports.list_reports(
+            tx, organization_id, kind=kind, scope=scope, scope_id=scope_id, before=before, limit=limit
+        )
+        names = _names(tx, organization_id)
+    return [_head(row, names.get((row.scope, row.scope_id), f"Deleted {row.scope}")) for row in rows]
+
+
+def subject_names(store: Store, organization_id: int) -> dict[tuple[str, int], str]:
+    """Everything that a report can be about now: (scope, id) → name."""
+    with store.read() as tx:
+        return _names(tx, organization_id)
+
+
+def decode(text: str) -> Inputs:
+    """Inputs as they were stored."""
+    return msgspec.json.decode(text, type=Inputs)
+
+
+def to_json(shown: dict[str, Any]) -> bytes:
+    """A rendered report as a file."""
+    return msgspec.json.format(msgspec.json.encode(shown), indent=2) + b"\n"
+
+
+def filters_of(subject: Subject) -> Filters:
+    """The filters under which the screens show the same figures."""
+    if subject.scope == "team":
+        return Filters(team_id=subject.id)
+    return Filters(repository_id=subject.id) if subject.scope == "repository" else Filters()
+
+
+def _compared(
+    tx: Tx, organization_id: int, kind: str, window: Window, filters: Filters, now: datetime
+) -> Comparison | None:
+    """The comparison over the year that ends with the window. None: a nightly report has none."""
+    if kind == "day":
+        return None
+    first = min(window.start, window.end - timedelta(days=COMPARED_DAYS - 1))
+    return compare_in(tx, organization_id, replace(window, start=first), filters, now)
+
+
+def _names(tx: Tx, organization_id: int) -> dict[tuple[str, int], str]:
+    organization = org_store.get_organization(tx, organization_id)
+    names = {("organization", 0): organization.name if organization else ""}
+    names |= {("team", row.id): row.name for row in org_store.list_teams(tx, organization_id)}
+    return names | {("repository", row.id): row.name for row in repositories_of(tx, organization_id)}
+
+
+def _stored(row: Any) -> Stored:
+    inputs = decode(row.inputs)
+    shown = document(inputs)
+    rendered = to_json(shown)
+    same = hashlib.sha256(rendered).hexdigest() == row.digest
+    return Stored(_head(row, inputs.subject.name), inputs, shown, rendered, same)
+
+
+def _head(row: Any, name: str) -> Head:
+    subject = Subject(row.scope, row.scope_id, name)
+    return Head(row.id, row.kind, subject, row.first, row.last, row.version, row.as_of, row.digest)

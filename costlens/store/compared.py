@@ -1,0 +1,129 @@
+"""Merged pull requests as the comparison of AI-assisted and other work reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Text, and_, case, cast, exists, func, literal, or_, select
+
+from costlens.domain.links import LinkState
+from costlens.store import tables as t
+from costlens.store.engine import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class MergedPull:
+    """One merged pull request of a known author and size."""
+
+    id: int
+    repository_id: int
+    person_id: int
+    bot: bool
+    title: str
+    head_ref: str | None  # None: unknown
+    revert: bool  # it takes another one back
+    lines: int
+    created_at: datetime
+    merged_at: datetime
+    reverted_at: datetime | None  # None: not reverted
+    first_commit_at: datetime | None  # None: commits unknown
+    assisted: bool  # a counted link, a declared sign or a person's word; not if a person says it was made by hand
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """Reviews of a pull request by people other than its author."""
+
+    first_at: datetime
+    changes_requested: int
+
+
+def merged_pulls(
+    tx: Tx,
+    organization_id: int,
+    begin: datetime,
+    end: datetime,
+    *,
+    team_id: int | None = None,
+    repository_id: int | None = None,
+) -> list[MergedPull]:
+    """Those merged in [begin, end), of one repository or of the repositories of one team, by id."""
+    p, r, person = t.pull_requests.c, t.rollup_links.c, t.people.c
+    linked = exists().where(
+        r.organization_id == organization_id,
+        r.pull_request_id == p.id,
+        r.state == LinkState.COUNTED,
+        or_(r.runs > 0, r.cost_nanos > 0),
+    )
+    mention = t.mentions.c
+    number = literal("#") + cast(p.number, Text)
+    revert = exists().where(
+        mention.repository_id == p.repository_id, mention.kind == "revert", mention.source == number
+    )
+    query = (
+        select(
+            p.id,
+            p.repository_id,
+            p.person_id,
+            func.coalesce(person.bot, False),
+            p.title,
+            p.head_ref,
+            revert,
+            p.additions + p.deletions,
+            p.created_at,
+            p.merged_at,
+            p.reverted_at,
+            p.first_commit_at,
+            # What a person said outranks every sign.
+            case(
+                (p.ai_mark.is_not(None), p.ai_mark == "ai"),
+                else_=or_(linked, p.ai_signal.is_not(None)),
+            ),
+        )
+        .select_from(
+            t.pull_requests.join(t.repositories, t.repositories.c.id == p.repository_id).outerjoin(
+                t.people, and_(person.id == p.person_id, person.organization_id == organization_id)
+            )
+        )
+        .where(
+            p.organization_id == organization_id,
+            p.merged_at >= begin,
+            p.merged_at < end,
+            p.person_id.is_not(None),
+            p.additions.is_not(None),
+            p.deletions.is_not(None),
+        )
+        .order_by(p.id)
+    )
+    if team_id is not None:
+        query = query.where(func.coalesce(t.repositories.c.team_id, 0) == team_id)
+    if repository_id is not None:
+        query = query.where(p.repository_id == repository_id)
+    return [MergedPull(*row) for row in tx.execute(query)]
+
+
+def reviews_of(tx: Tx, organization_id: int, begin: datetime, end: datetime) -> dict[int, Reviewed]:
+    """Reviews by others, bots left out, of pull requests merged in [begin, end), by pull request."""
+    p, review, person = t.pull_requests.c, t.pull_request_reviews.c, t.people.c
+    query = (
+        select(
+            p.id,
+            func.min(review.submitted_at),
+            func.sum(case((review.state == "changes_requested", 1), else_=0)),
+        )
+        .select_from(
+            t.pull_requests.join(t.pull_request_reviews, review.pull_request_id == p.id).outerjoin(
+                t.people, person.id == review.person_id
+            )
+        )
+        .where(
+            p.organization_id == organization_id,
+            p.merged_at >= begin,
+            p.merged_at < end,
+            func.coalesce(review.person_id, -1) != func.coalesce(p.person_id, 0),
+            func.coalesce(person.bot, False).is_(False),
+        )
+        .group_by(p.id)
+    )
+    return {row[0]: Reviewed(row[1], int(row[2])) for row in tx.execute(query)}
