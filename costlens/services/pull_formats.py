@@ -29,7 +29,7 @@ def pull_details_json(found: PullDetails, url: str | None) -> dict[str, Any]:
             "closedAt": instant(pull.closed_at),
             "cycleHours": found.cycle_hours,
             "url": url,
-            "author": pull.author,
+            "author": pull.login,
             "headRef": pull.head_ref,
             "baseRef": pull.base_ref,
             "additions": pull.additions,

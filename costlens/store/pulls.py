@@ -33,7 +33,7 @@ def get_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Row[Any] | N
             t.pull_requests,
             t.repositories.c.name.label("repository"),
             t.repositories.c.imported_at,
-            login_of(pull.person_id, organization_id).label("author"),
+            login_of(pull.person_id, organization_id).label("login"),
             detail.reviews_due,
             detail.diff_due,
         )
