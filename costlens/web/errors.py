@@ -131,5 +131,5 @@ def _is_lost_browser() -> bool:
 
 def is_page(path: str) -> bool:
     """People on the pages get a page; callers of the API get JSON, whatever they accept."""
-    roots = ("/app", "/sign-in", "/sign-out", "/set-up", "/invitations", "/styleguide", "/docs")
+    roots = ("/app", "/sign-in", "/sign-out", "/set-up", "/invitations", "/unsubscribe", "/styleguide", "/docs")
     return path == "/" or path.startswith(roots)

@@ -20,7 +20,7 @@ def test_what_sets_the_roles_apart() -> None:
         "delete_organization",
     }  # fmt: skip
     assert {name for name in PERMISSIONS if may("member", name)} == {
-        "see_reports", "see_own_usage", "see_people", "leave", "manage_own_account", "use_keys",
+        "see_reports", "see_own_usage", "see_people", "leave", "manage_own_account", "use_keys", "correct_links",
     }  # fmt: skip
 
 

@@ -40,14 +40,16 @@ def test_the_keyboard_goes_from_skip_link_to_content_and_along_the_navigation(ba
     assert page.get_by_text("Skip to content").bounding_box()["y"] >= 0  # type: ignore[index]
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.type") == "search"
+    page.keyboard.press("Tab")
     assert focused(page) == "Copy link"
     page.reload()
     order = []
-    for _ in range(10):
+    roi, usage = ["Overview", "Repositories", "Teams", "Pull requests", "Reports"], ["Runs", "Prompts", "Models"]
+    for _ in range(13):
         page.keyboard.press("Tab")
         order.append(focused(page))
-    pages = ["Repositories", "Teams", "Pull requests", "Reports", "Runs", "GitHub", "Settings"]
-    assert order == ["Skip to content", "CostLens", *pages, "Theme: system"]
+    assert order == ["Skip to content", "CostLens", *roi, *usage, "GitHub", "Settings", "Theme: system"]
     page.context.close()
 
 

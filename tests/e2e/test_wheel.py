@@ -25,7 +25,7 @@ from tests.e2e.facts import code_run, write_snapshot
 from tests.e2e.servers import OURS, ROOT, Server, a_run, free_port, wait_until
 
 IGNORED = [".git"] + [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
-CLIENT = {"report"}  # what needs the base install only
+CLIENT = {"report", "hook"}  # what needs the base install only
 BASE = {"click", "httpx"}
 LICENCES = {
     "LICENSE",

@@ -84,7 +84,7 @@ def test_a_merged_pull_request_with_its_commits(clone: Clone) -> None:
                     alice,
                     ("login.py", "web/form.html"),
                     ("feat/login",),
-                    ALICE[0],
+                    author_name=ALICE[0],
                 ),
                 CommitRecord(
                     "acme/web",
@@ -95,7 +95,7 @@ def test_a_merged_pull_request_with_its_commits(clone: Clone) -> None:
                     bob,
                     ("test_login.py",),
                     ("feat/login",),
-                    BOB[0],
+                    author_name=BOB[0],
                 ),
             ),
         )

@@ -34,12 +34,7 @@ def store(engine: str) -> Iterator[Store]:
 def change_everything(store: Store) -> None:
     """What happens to an organization in a month: runs come late, links move, prices, names and outcomes change."""
     with store.write() as tx:
-        tx.execute(insert(t.rollup_links), [acme.ledger(18, team=STOREFRONT, repository=WEB, pull=102, cost=50)])
-        tx.execute(
-            update(t.rollup_links)
-            .where(t.rollup_links.c.state == "suggested")
-            .values(state="counted", pull_request_id=101)
-        )
+        acme.insert_ledger(tx, [acme.ledger(18, team=STOREFRONT, repository=WEB, pull=102, cost=50)])
         tx.execute(update(t.pull_requests).where(t.pull_requests.c.id == 102).values(outcome="reverted", title="Other"))
         tx.execute(update(t.repositories).where(t.repositories.c.id == WEB).values(name="acme/shop"))
         tx.execute(update(t.organizations).where(t.organizations.c.id == ACME).values(hourly_cost_cents=1))

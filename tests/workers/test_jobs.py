@@ -222,7 +222,9 @@ def test_reprice_runs_prices_what_a_request_left_to_it(workplace: Workplace) -> 
 def test_every_periodic_job_can_be_found_by_a_worker() -> None:
     names = [job.name for job in schedule.PERIODIC]
     linking_and_sums = {"workers.linking.sweep", "workers.linking.age_pending", "workers.ledger.verify_and_repair"}
-    assert linking_and_sums | {f"workers.sync.{name}" for name in ("sweep", "redeliver", "reseal")} == set(names)
+    rules = {"workers.rulesets.calibrate", "workers.rulesets.compare", "workers.reports.sweep"}
+    syncing = {f"workers.sync.{name}" for name in ("sweep", "redeliver", "reseal")}
+    assert linking_and_sums | rules | syncing == set(names)
     assert all(callable(import_attribute(name)) for name in names)
 
 
