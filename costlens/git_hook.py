@@ -13,6 +13,7 @@ from pathlib import Path
 MARK = "# costlens-hook"
 BEFORE = ".before-costlens"  # suffix of the hook that was there first, and is called first
 SESSION_FILE = "costlens/session"  # in the git directory of the worktree
+SHOWN_FILE = "costlens/shown"  # beside it: what the editor shows of a message that is not begun, while it is open
 SESSION_HOURS = 12  # a session that was told longer ago is over, whether or not anybody said so
 
 _HEAD = f"""#!/bin/sh
@@ -21,8 +22,8 @@ before="$0{BEFORE}"
 if [ -x "$before" ]; then "$before" "$@" || exit; fi
 """
 
-_PREPARE = f"""
-told() {{
+_PREPARE = """
+told() {
   for key in Session Run Prompt; do
     case $key in
       Session) value=$COSTLENS_SESSION ;;
@@ -38,41 +39,73 @@ told() {{
       grep "^CostLens-$key: " "$state"
     fi
   done
-}}
+}
 
-add() {{
+add() {
   file=$1 source=$2
-  [ "$source" != merge ] || return 0
+  shown=$(git rev-parse --git-path @SHOWN@)
+  rm -f "$shown"
+  case $source in
+    merge) return 0 ;;
+    message) grep -q '[^[:space:]]' "$file" || return 0 ;; # git makes no commit of it
+    template | "") mkdir -p "${shown%/*}" && text "$file" >"$shown" ;;
+  esac
   # Commits that are made anew keep their messages.
   for place in rebase-merge rebase-apply CHERRY_PICK_HEAD REVERT_HEAD; do
     [ ! -e "$(git rev-parse --git-path "$place")" ] || return 0
   done
-  state=$(git rev-parse --git-path {SESSION_FILE})
-  fresh=$(find "$state" -mmin -{SESSION_HOURS * 60} 2>/dev/null)
+  state=$(git rev-parse --git-path @SESSION@)
+  fresh=$(find "$state" -mmin -@MINUTES@ 2>/dev/null)
   told | while IFS= read -r line; do
     git interpret-trailers --in-place --no-divider --where end --if-exists addIfDifferent --trailer "$line" "$file"
   done
-}}
+}
 
 add "$@" >/dev/null 2>&1 || :
 exit 0
 """
 
+# What a person wrote in an editor: without git's comments, our trailers and empty lines.
+_TEXT = """
+text() {
+  mark=$(git config core.commentString || git config core.commentChar || echo '#')
+  [ "$mark" != auto ] || mark='#'
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in
+      "$mark ------------------------ >8 ------------------------") break ;;
+      "$mark"* | CostLens-*) ;;
+      *[![:space:]]*) printf '%s\\n' "$line" ;;
+    esac
+  done <"$1"
+}
+"""
+
 _COMMIT_MSG = """
-# A message that was left empty stays empty, so git still makes no commit of it.
-empty() {
-  mark=$(git config core.commentChar || echo '#')
-  text=$(sed -e "/^$mark -* >8 -*\\$/,\\$d" "$1")
-  rest=$(printf '%s' "$text" | grep -v -e "^[$mark]" -e '^[[:space:]]*$' -e '^CostLens-') || :
-  ours=$(grep -c '^CostLens-' "$1") || :
-  [ -n "$rest" ] || [ "$ours" = 0 ] || : >"$1"
+# A message that was left as the editor showed it, but for our trailers, is emptied: git makes no commit of it then, as
+# it would have without them.
+check() {
+  shown=$(git rev-parse --git-path @SHOWN@)
+  [ -f "$shown" ] || return 0
+  before=$(cat "$shown")
+  rm -f "$shown"
+  grep -q '^CostLens-' "$1" || return 0
+  [ "$(text "$1")" != "$before" ] || : >"$1"
 }
 
-empty "$@" 2>/dev/null || :
+check "$@" 2>/dev/null || :
 exit 0
 """
 
-HOOKS = {"prepare-commit-msg": _HEAD + _PREPARE, "commit-msg": _HEAD + _COMMIT_MSG}
+
+def _script(body: str) -> str:
+    """The text of a hook."""
+    names = {"@SHOWN@": SHOWN_FILE, "@SESSION@": SESSION_FILE, "@MINUTES@": str(SESSION_HOURS * 60)}
+    for name, value in names.items():
+        body = body.replace(name, value)
+    return _HEAD + _TEXT + body
+
+
+HOOKS = {"prepare-commit-msg": _script(_PREPARE), "commit-msg": _script(_COMMIT_MSG)}
 
 
 class HookError(Exception):
@@ -118,8 +151,15 @@ def _is_ours(path: Path) -> bool:
 
 
 def install(repository: Path) -> list[Hook]:
-    """Writes our hooks; a hook that is there already is kept beside ours and called first. Raises HookError."""
+    """Writes our hooks; a hook that is there already is kept beside ours and called first. Raises HookError.
+
+    Not into the folder of husky, which writes it anew, and whose hooks go by the name that they are called by.
+    """
     for hook in find_hooks(repository):
+        folder = hook.path.parent
+        if folder.name == "_" and folder.parent.name == ".husky":
+            name = hook.path.name
+            raise HookError(f"husky keeps the hooks here: costlens hook show {name} >> {folder.parent / name}")
         if hook.chained and not hook.installed and os.path.lexists(hook.path):
             raise HookError(f"{hook.path} and {hook.chained.name} are both not ours: join them into one first")
     for hook in find_hooks(repository):
@@ -169,4 +209,8 @@ def tell_session(repository: Path, values: dict[str, tuple[str, ...]]) -> Path:
 
 def end_session(repository: Path) -> None:
     """Forgets it. Raises HookError."""
-    git_path(repository, SESSION_FILE).unlink(missing_ok=True)
+    path = git_path(repository, SESSION_FILE)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise HookError(f"{path} cannot be removed: {error.strerror}") from error

@@ -59,6 +59,13 @@ def status(repository: Path) -> None:
 
 
 @hook.command()
+@click.argument("name", type=click.Choice(list(git_hook.HOOKS)))
+def show(name: str) -> None:
+    """Print a hook, for who keeps hooks in another way (husky, a shared folder)."""
+    click.echo(git_hook.HOOKS[name], nl=False)
+
+
+@hook.command()
 @click.argument("session", required=False)
 @click.option("--run", "runs", multiple=True, metavar="ID", help="A run of the next commit; may be repeated.")
 @click.option("--prompt", "prompts", multiple=True, metavar="ID", help="A promptId; may be repeated.")

@@ -170,6 +170,42 @@ def test_a_message_that_is_left_empty_makes_no_commit(repository: Repository) ->
     assert repository.message() == WITH_SESSION
 
 
+@pytest.mark.parametrize("mark", ["#", "auto", "^"])
+def test_what_a_person_wrote_is_never_taken_for_a_comment_of_git(repository: Repository, mark: str) -> None:
+    repository.git("config", "core.commentChar", mark)
+    for said in ("#12 Fix the login", "update x", "^ caret", "// slashes"):
+        assert repository.commit(said, **SESSION) == f"{said}\n\nCostLens-Session: s-1"
+    done = repository.run("git", "commit", "--allow-empty", "-m", "", **SESSION)
+    assert done.returncode == 1
+    assert "empty commit message" in done.stderr
+
+
+def test_a_template_that_is_left_as_it_is_makes_no_commit(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "template").write_text("Ticket:\n# What and why\n")
+    repository.git("config", "commit.template", str(tmp_path / "template"))
+    before = repository.git("rev-parse", "HEAD")
+    assert repository.run("git", "commit", "--allow-empty", **SESSION).returncode == 1
+    assert repository.git("rev-parse", "HEAD") == before
+    write_hook(tmp_path / "editor", 'sed -i "s/Ticket:/Ticket: 7/" "$1"')
+    repository.git("commit", "--allow-empty", GIT_EDITOR=str(tmp_path / "editor"), **SESSION)
+    assert repository.message() == "Ticket: 7\n\nCostLens-Session: s-1"
+    assert repository.commit("Ticket:", **SESSION) == "Ticket:\n\nCostLens-Session: s-1"
+
+
+def test_husky_keeps_its_own_hooks(bare: Repository) -> None:
+    bare.git("config", "core.hooksPath", ".husky/_")
+    told = bare.costlens("install", code=1)
+    assert "husky" in told
+    assert not (bare.path / ".husky").exists()
+    script = bare.path / ".husky/prepare-commit-msg"
+    script.parent.mkdir()
+    done = CliRunner().invoke(main, ["hook", "show", "prepare-commit-msg"])
+    script.write_text(done.output)
+    # As husky calls it.
+    write_hook(bare.path / ".husky/_/prepare-commit-msg", 'exec sh -e .husky/prepare-commit-msg "$@"')
+    assert bare.commit("Change", **SESSION) == WITH_SESSION
+
+
 def test_hooks_that_were_there_are_called_first_and_come_back(bare: Repository) -> None:
     hooks = bare.path / ".git/hooks"
     write_hook(hooks / "prepare-commit-msg", 'printf "\\nTicket: 7\\n" >> "$1"')
