@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, date, datetime
 
 from rq import get_current_job
@@ -12,6 +13,8 @@ from costlens.services import report_rounds, team_reports, weekly_mail
 from workers.context import opened
 from workers.linking import alone
 from workers.progress import teller
+
+_log = logging.getLogger(__name__)
 
 
 def make(organization_id: int, scope: str, scope_id: int, first: str, last: str, timezone: str) -> int:
@@ -30,9 +33,14 @@ def sweep() -> int:
         raise RuntimeError("this job runs in a worker")
     now = datetime.now(UTC)
     with opened() as (store, _), alone(job.connection, "costlens:reports"):
-        made = sum(
-            report_rounds.make_round(store, one, now=now, progress=teller())
-            for one in report_rounds.missing(store, now)
-        )
+        made, failed = 0, list[Exception]()
+        for one in report_rounds.missing(store, now):
+            try:
+                made += report_rounds.make_round(store, one, now=now, progress=teller())
+            except Exception as error:  # one organization's trouble is not another's
+                _log.exception("reports (%s) of %s", one.kind, one.organization.slug)
+                failed.append(error)
         weekly_mail.send_due(store, load_settings(), now=now)
+    if failed:
+        raise failed[0]
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid, parseaddr
@@ -26,11 +26,20 @@ class Mail:
 
 def send_mails(server: MailServer, mails: Sequence[Mail]) -> list[str | None]:
     """Hands mails in over one connection; answers for each why it was not taken, None where it was."""
+    return list(send_one_by_one(server, mails))
+
+
+def send_one_by_one(server: MailServer, mails: Sequence[Mail]) -> Iterator[str | None]:
+    """The same, each answered before the next goes out."""
+    answered = 0
     try:
         with _connect(server) as connection:
-            return [_send(connection, server, mail) for mail in mails]
+            for mail in mails:
+                answer = _send(connection, server, mail)
+                answered += 1
+                yield answer
     except (OSError, smtplib.SMTPException) as error:
-        return [f"The mail server does not work: {_words(error)}"] * len(mails)
+        yield from [f"The mail server does not work: {_words(error)}"] * (len(mails) - answered)
 
 
 def _connect(server: MailServer) -> smtplib.SMTP:

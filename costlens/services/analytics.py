@@ -50,7 +50,7 @@ class Overview:
     models: dict[str, Totals]  # dearest first
     providers: dict[str, Totals]  # dearest first
     data_through: datetime | None  # None: no runs at all
-    linked: float | None  # counted ÷ code cost, 0 to 1. None: no code cost
+    linked: float | None  # counted ÷ code cost, 0 to 1. None: no code cost, or not known of what is asked
     groups: tuple[Group, ...] | None  # None: not asked for
 
 
@@ -70,7 +70,8 @@ def overview(
     own_days = replace(narrow, provider=None, model=None) != Where()  # what the quarter hours do not know
     if (own_days or group_by) and window.timezone != organization.timezone:
         raise InvalidInput(
-            f"With team, repo, promptId or groupBy the time zone must be the organization's, {organization.timezone}",
+            "With groupBy, or a filter other than provider and model, the time zone must be the organization's, "
+            f"{organization.timezone}",
             field="timezone",
         )
     models: list[GroupSums] | None = None  # None: the rows tell
@@ -83,7 +84,7 @@ def overview(
         else:
             rows = analytics.sums_of_quarters(tx, organization.id, spans(window), narrow)
         through = analytics.data_through(tx, organization.id)
-        counted, code = analytics.linked_cost(tx, organization.id, window.start, window.end, narrow)
+        costs = analytics.linked_cost(tx, organization.id, window.start, window.end, narrow)
         groups = read_groups(tx, organization.id, window, narrow, group_by) if group_by else None
     total = Totals()
     days = {window.start + timedelta(days=n): Totals() for n in range(window.days)}
@@ -92,7 +93,8 @@ def overview(
         days[row.day].add(row)
     by_model = _dearest(rows, "model") if models is None else _dearest(models, "value")
     by_provider = _dearest(rows, "provider")
-    return Overview(window, total, days, by_model, by_provider, through, counted / code if code else None, groups)
+    linked = costs[0] / costs[1] if costs and costs[1] else None
+    return Overview(window, total, days, by_model, by_provider, through, linked, groups)
 
 
 def _dearest(rows: Iterable[Sums | GroupSums], name: str) -> dict[str, Totals]:

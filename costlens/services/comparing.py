@@ -57,7 +57,9 @@ def compare_in(tx: Tx, organization_id: int, window: Window, filters: Filters, n
     found = compared.merged_pulls(
         tx, organization_id, begin, end, team_id=filters.team_id, repository_id=filters.repository_id
     )
-    reviews = compared.reviews_of(tx, organization_id, begin, end)
+    reviews = compared.reviews_of(
+        tx, organization_id, begin, end, team_id=filters.team_id, repository_id=filters.repository_id
+    )
     pulls = [
         _compared(pull, reviews.get(pull.id), now)
         for pull in found

@@ -95,7 +95,6 @@ def set_code(
 
     What its session loses or gains by it is linked by a worker. Raises NotFound.
     """
-    _find(store, organization.id, run_id)
     for repository_id in reclassify_run(store, organization.id, run_id, code=code, by=by).repositories:
         ask_linking(organization.id, repository_id)
 

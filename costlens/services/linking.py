@@ -211,8 +211,8 @@ def waiting(store: Store, *, now: datetime | None = None) -> list[tuple[int, int
         return link_work.waiting_repositories(tx, at - UNSEEN_AFTER)
 
 
-def overdue(store: Store, *, now: datetime | None = None, ruleset: Ruleset = RULESET_V1) -> list[tuple[int, int]]:
-    """(organization, repository) with runs that have been pending for longer than the ruleset allows."""
+def overdue(store: Store, *, now: datetime | None = None) -> list[tuple[int, int]]:
+    """(organization, repository) with runs that have been pending for too long, which is the same in every ruleset."""
     at = now or datetime.now(UTC)
     with store.read() as tx:
-        return link_work.overdue_repositories(tx, at - timedelta(days=ruleset.pending_days))
+        return link_work.overdue_repositories(tx, at - timedelta(days=RULESET_V1.pending_days))

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from costlens.domain.periods import bounds, previous_window
 from costlens.domain.roi import Filters, RoiReport, Spend, Window
-from costlens.services.reports import roi_report
+from costlens.services.reports import roi_report_in
 from costlens.store import analytics, reports, roi_spend
 from costlens.store.analytics import GroupSums, Where
 from costlens.store.engine import Store, Tx
@@ -66,10 +66,10 @@ class Overview:
 
 
 def money_overview(store: Store, organization_id: int, *, window: Window, filters: Filters) -> Overview:
-    """All that the page shows. Raises as `roi_report` does."""
-    report = roi_report(store, organization_id, "repository", window=window, filters=filters)
+    """All that the page shows. Raises as `roi_report_in` does."""
     before = previous_window(window)
     with store.read() as tx:
+        report = roi_report_in(tx, organization_id, "repository", window=window, filters=filters)
         sources = roi_spend.spend_by_source(tx, organization_id, window, filters)
         cells = roi_spend.cost_by_day_and_provider(tx, organization_id, before.start, window.end, filters)
         usage, usage_before = (_usage(tx, organization_id, span, filters) for span in (window, before))

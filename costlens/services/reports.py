@@ -43,7 +43,18 @@ def roi_report(
 ) -> RoiReport:
     """The ROI of every repository or team in a window, and in the window of equal length before it.
 
-    One read transaction. Raises InvalidInput on `scope`, or on `timezone` when it is not the organization's (its days
+    One read transaction. Raises as `roi_report_in` does.
+    """
+    with store.read() as tx:
+        return roi_report_in(tx, organization_id, scope, window=window, filters=filters)
+
+
+def roi_report_in(
+    tx: Tx, organization_id: int, scope: str, *, window: Window, filters: Filters | None = None
+) -> RoiReport:
+    """The same within a transaction, beside what else is read in it.
+
+    Raises InvalidInput on `scope`, or on `timezone` when it is not the organization's (its days
     are cut in its own zone), and NotFound for an unknown organization.
     """
     if scope not in SCOPES:
@@ -52,21 +63,20 @@ def roi_report(
     comparison = previous_window(window)
     begin, end = bounds(window)
     earlier = day_start(comparison.start, window.timezone)
-    with store.read() as tx:
-        organization = _organization(tx, organization_id, window)
-        teams = reports.team_facts(tx, organization_id)
-        facts = teams if scope == "team" else reports.repository_facts(tx, organization_id)
-        lost = roi_spend.unmerged(tx, organization_id, scope, window, comparison, filters)
-        now = roi_spend.spend_by_row(tx, organization_id, scope, window, filters, lost.now)
-        before = roi_spend.spend_by_row(tx, organization_id, scope, comparison, filters, lost.before)
-        days = roi_spend.spend_by_day(tx, organization_id, scope, comparison.start, window.end, filters, lost.by_day)
-        trends = roi_spend.code_by_day(tx, organization_id, scope, window, filters)
-        pulls = reports.pull_costs(tx, organization_id, scope, earlier, end, filters)
-        reasons = roi_spend.unlinked_reasons(tx, organization_id, scope, window, filters)
-        quality = reports.quality(tx, organization_id, scope, window, filters)
-        assisted = None
-        if filters.team_id is None and filters.provider is None:
-            assisted = reports.assisted_share(tx, organization_id, begin, end, filters.repository_id)
+    organization = _organization(tx, organization_id, window)
+    teams = reports.team_facts(tx, organization_id)
+    facts = teams if scope == "team" else reports.repository_facts(tx, organization_id)
+    lost = roi_spend.unmerged(tx, organization_id, scope, window, comparison, filters)
+    now = roi_spend.spend_by_row(tx, organization_id, scope, window, filters, lost.now)
+    before = roi_spend.spend_by_row(tx, organization_id, scope, comparison, filters, lost.before)
+    days = roi_spend.spend_by_day(tx, organization_id, scope, comparison.start, window.end, filters, lost.by_day)
+    trends = roi_spend.code_by_day(tx, organization_id, scope, window, filters)
+    pulls = reports.pull_costs(tx, organization_id, scope, earlier, end, filters)
+    reasons = roi_spend.unlinked_reasons(tx, organization_id, scope, window, filters)
+    quality = reports.quality(tx, organization_id, scope, window, filters)
+    assisted = None
+    if filters.team_id is None and filters.provider is None:
+        assisted = reports.assisted_share(tx, organization_id, begin, end, filters.repository_id)
 
     hourly = _hourly_cost(teams.get(filters.team_id or 0), organization)
     current = _Part(window, now, roi.cohort(pulls, begin, end))

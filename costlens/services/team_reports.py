@@ -21,7 +21,7 @@ from costlens.services.comparing import Comparison, compare_in
 from costlens.services.money import own_prices
 from costlens.services.report_documents import document
 from costlens.services.report_formats import roi_csv
-from costlens.services.reports import roi_report
+from costlens.services.reports import roi_report_in
 from costlens.store import assumptions as assumption_store
 from costlens.store import organizations as org_store
 from costlens.store import pull_lists, stored_reports
@@ -35,7 +35,7 @@ from costlens.store.teams import get_team
 SCOPES = ("organization", "team", "repository")
 COMPARED_DAYS = 364  # of the comparison with other work: a quarter is too short for it
 LISTED_PULLS = 20
-READ_PULLS = 5_000
+WENT_WRONG = 3  # abandoned and reverted ones that are told even where they were cheap
 Progress = Callable[[str, int, int], None]  # what is done, steps done, steps in all
 
 
@@ -131,24 +131,21 @@ def gather(
     """Everything that a report of a subject and window is made of."""
     filters = filters_of(subject)
     rows = "team" if subject.scope == "repository" else "repository"
-    report = roi_report(store, organization_id, rows, window=window, filters=filters)
-    tell("Pull requests", 1, 4)
     begin, end = bounds(window)
     with store.read() as tx:
-        found = pull_lists.pull_request_rows(tx, organization_id, window, filters, outcome="closed", limit=READ_PULLS)
+        report = roi_report_in(tx, organization_id, rows, window=window, filters=filters)
+        tell("Pull requests", 1, 4)
+        listed = _dearest(tx, organization_id, window, filters)
         models = stored_reports.models_used(tx, organization_id, window, previous_window(window), filters)
         ruleset = ruleset_of(tx, organization_id).version
         prices = [one for one in own_prices(tx, organization_id) if begin <= one.effective_from < end]
         known = held(tx, organization_id, report, filters)
-        expected = assumption_store.expected_suggested(tx, organization_id, begin, end, filters)
+        expected = 0
+        if report.total.spend.suggested:
+            expected = assumption_store.expected_suggested(tx, organization_id, begin, end, filters)
         tell("Comparison", 2, 4)
         compared = _compared(tx, organization_id, kind, window, filters, now)
     worth = measured(report, known, expected)
-    pulls = [PullLine(one.repository, one.number, one.title, one.outcome, one.runs, one.cost) for _, one in found]
-    pulls.sort(key=lambda one: (-one.cost, one.repository, one.number))
-    listed = pulls[:LISTED_PULLS]
-    for outcome in ("abandoned", "reverted"):  # what went wrong is told even where it was cheap
-        listed += [one for one in pulls if one.outcome == outcome and one not in listed][:3]
     return Inputs(
         schema=SCHEMA,
         kind=kind,
@@ -170,6 +167,19 @@ def gather(
         compared_assisted=compared.assisted if compared else 0,
         compared=compared.matched if compared else (),
     )
+
+
+def _dearest(tx: Tx, organization_id: int, window: Window, filters: Filters) -> list[PullLine]:
+    """The dearest pull requests that ended in the window, then the dearest of those that went wrong."""
+    found: list[PullLine] = []
+    for outcome, most in (("closed", LISTED_PULLS), ("abandoned", WENT_WRONG), ("reverted", WENT_WRONG)):
+        rows = pull_lists.pull_request_rows(
+            tx, organization_id, window, filters, outcome=outcome, sort="cost", limit=LISTED_PULLS + most
+        )
+        lines = [PullLine(one.repository, one.number, one.title, one.outcome, one.runs, one.cost) for _, one in rows]
+        lines.sort(key=lambda one: (-one.cost, one.repository, one.number))
+        found += [one for one in lines if one not in found][:most]
+    return found
 
 
 def load(store: Store, organization_id: int, report_id: int) -> Stored:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from costlens.config import Settings
-from costlens.deliveries.email import Mail, send_mails
+from costlens.deliveries.email import Mail, send_one_by_one
 from costlens.domain.access import Member
 from costlens.domain.errors import NotFound
 from costlens.domain.shown import moment
@@ -122,14 +122,15 @@ def _send(
         Mail(email, subject_of(found), text_of(found, settings, organization.slug, urls[member]), urls[member])
         for member, email, _ in to
     ]
-    answers = send_mails(settings.mail, mails)
-    with store.write() as tx:
-        for (member_id, _, tries), error in zip(to, answers, strict=True):
+    sent = 0
+    for (member_id, _, tries), error in zip(to, send_one_by_one(settings.mail, mails), strict=True):
+        # Each as it went: who has it does not get it again when this process is killed.
+        with store.write() as tx:
             stored_reports.note_mail(tx, organization.id, report_id, member_id, tries=tries + 1, at=at, error=error)
-    for error in answers:
         if error:
             _log.warning("weekly report %d of %s: %s", report_id, organization.slug, error)
-    return sum(error is None for error in answers)
+        sent += error is None
+    return sent
 
 
 def subject_of(found: Stored) -> str:

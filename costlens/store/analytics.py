@@ -264,8 +264,13 @@ def names_in_several(
     return found
 
 
-def linked_cost(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> tuple[int, int]:
-    """(counted cost, code cost) of a period of whole local days, for the coverage beside analytics."""
+def linked_cost(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> tuple[int, int] | None:
+    """(counted cost, code cost) of a period of whole local days, for the coverage beside analytics.
+
+    None where a filter asks for what the ledger does not know: it keeps team, repository and provider.
+    """
+    if where != Where(provider=where.provider, team_id=where.team_id, repository_id=where.repository_id):
+        return None
     if where == Where():
         d = t.rollup_dimension.c
         query = (

@@ -12,6 +12,7 @@ from costlens.domain.links import LinkState
 from costlens.domain.roi import Filters, Window
 from costlens.store import tables as t
 from costlens.store.engine import Tx
+from costlens.store.roi_spend import code_by_day
 
 
 def list_assumptions(tx: Tx, organization_id: int, team_id: int | None) -> Sequence[Row[Any]]:
@@ -65,12 +66,5 @@ def expected_suggested(tx: Tx, organization_id: int, begin: datetime, end: datet
 
 def code_spend(tx: Tx, organization_id: int, window: Window, team_id: int | None = None) -> int:
     """Nano-dollars of code spend of a window, of one team or of all: what seats are shared out by."""
-    r = t.rollup_links.c
-    query = select(cast(func.coalesce(func.sum(r.cost_nanos), 0), BigInteger)).where(
-        r.organization_id == organization_id,
-        r.day.between(window.start, window.end),
-        r.state != LinkState.NOT_CODE,
-    )
-    if team_id is not None:
-        query = query.where(r.team_id == team_id)
-    return int(tx.execute(query).scalar_one())
+    days = code_by_day(tx, organization_id, "team", window, Filters(team_id=team_id))
+    return sum(sum(costs) for costs in days.values())

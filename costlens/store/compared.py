@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Text, and_, case, cast, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Text, and_, case, cast, exists, func, literal, or_, select
 
-from costlens.domain.links import LinkState
 from costlens.store import tables as t
+from costlens.store.ai_signs import declared, linked, manual
 from costlens.store.engine import Tx
 
 
@@ -49,13 +49,7 @@ def merged_pulls(
     repository_id: int | None = None,
 ) -> list[MergedPull]:
     """Those merged in [begin, end), of one repository or of the repositories of one team, by id."""
-    p, r, person = t.pull_requests.c, t.rollup_links.c, t.people.c
-    linked = exists().where(
-        r.organization_id == organization_id,
-        r.pull_request_id == p.id,
-        r.state == LinkState.COUNTED,
-        or_(r.runs > 0, r.cost_nanos > 0),
-    )
+    p, person = t.pull_requests.c, t.people.c
     mention = t.mentions.c
     number = literal("#") + cast(p.number, Text)
     revert = exists().where(
@@ -75,11 +69,7 @@ def merged_pulls(
             p.merged_at,
             p.reverted_at,
             p.first_commit_at,
-            # What a person said outranks every sign.
-            case(
-                (p.ai_mark.is_not(None), p.ai_mark == "ai"),
-                else_=or_(linked, p.ai_signal.is_not(None)),
-            ),
+            and_(or_(linked(organization_id), declared()), ~manual()),
         )
         .select_from(
             t.pull_requests.join(t.repositories, t.repositories.c.id == p.repository_id).outerjoin(
@@ -96,15 +86,34 @@ def merged_pulls(
         )
         .order_by(p.id)
     )
-    if team_id is not None:
-        query = query.where(func.coalesce(t.repositories.c.team_id, 0) == team_id)
-    if repository_id is not None:
-        query = query.where(p.repository_id == repository_id)
+    query = query.where(*_of(organization_id, team_id, repository_id))
     return [MergedPull(*row) for row in tx.execute(query)]
 
 
-def reviews_of(tx: Tx, organization_id: int, begin: datetime, end: datetime) -> dict[int, Reviewed]:
-    """Reviews by others, bots left out, of pull requests merged in [begin, end), by pull request."""
+def _of(organization_id: int, team_id: int | None, repository_id: int | None) -> list[ColumnElement[bool]]:
+    """Pull requests of one repository, or of the repositories of one team (0: of none)."""
+    p, repository = t.pull_requests.c, t.repositories.c
+    found: list[ColumnElement[bool]] = []
+    if team_id is not None:
+        mine = select(repository.id).where(
+            repository.organization_id == organization_id, func.coalesce(repository.team_id, 0) == team_id
+        )
+        found.append(p.repository_id.in_(mine))
+    if repository_id is not None:
+        found.append(p.repository_id == repository_id)
+    return found
+
+
+def reviews_of(
+    tx: Tx,
+    organization_id: int,
+    begin: datetime,
+    end: datetime,
+    *,
+    team_id: int | None = None,
+    repository_id: int | None = None,
+) -> dict[int, Reviewed]:
+    """Reviews by others, bots left out, of the same pull requests as `merged_pulls`, by pull request."""
     p, review, person = t.pull_requests.c, t.pull_request_reviews.c, t.people.c
     query = (
         select(
@@ -123,6 +132,7 @@ def reviews_of(tx: Tx, organization_id: int, begin: datetime, end: datetime) -> 
             p.merged_at < end,
             func.coalesce(review.person_id, -1) != func.coalesce(p.person_id, 0),
             func.coalesce(person.bot, False).is_(False),
+            *_of(organization_id, team_id, repository_id),
         )
         .group_by(p.id)
     )

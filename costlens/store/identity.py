@@ -125,7 +125,14 @@ def tell_names(tx: Tx, organization_id: int, names: Mapping[Identity, str]) -> N
     """Keeps the name that a source tells beside an identity, where none was told before."""
     identity = t.identities.c
     values = {one.value for one in names}
-    mine = (identity.organization_id == organization_id, identity.name.is_(None), one_of(identity.value, values))
+    # With its kinds the primary key leads to them.
+    kinds = {one.kind for one in names}
+    mine = (
+        identity.organization_id == organization_id,
+        identity.kind.in_(kinds),
+        one_of(identity.value, values),
+        identity.name.is_(None),
+    )
     for kind, value in tx.execute(select(identity.kind, identity.value).where(*mine)).all():
         if name := names.get(Identity(kind, value)):
             tx.execute(

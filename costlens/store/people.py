@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, cast, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, or_, select, update
 
 from costlens.domain.names import Identity, actor_identities, read_identities
 from costlens.domain.people import is_bot
@@ -123,7 +123,7 @@ def callers_of(tx: Tx, organization_id: int, person_id: int) -> list[tuple[str |
 def keys_of_nobody(tx: Tx, organization_id: int, since: datetime) -> Sequence[Row[Any]]:
     """(key, name, runs, cost in nano-dollars) of the runs since then that are code and nobody's, the dearest first."""
     run, key = t.runs.c, t.api_keys.c
-    cost = cast(func.coalesce(func.sum(run.cost_nanos), 0), Integer)
+    cost = cast(func.coalesce(func.sum(run.cost_nanos), 0), BigInteger)
     return tx.execute(
         select(run.api_key_id, key.name, func.count().label("runs"), cost.label("cost"))
         .outerjoin(t.api_keys, key.id == run.api_key_id)
@@ -154,10 +154,11 @@ def _runs_where(tx: Tx, organization_id: int, person_id: int) -> Iterator[list[C
     """A person's runs in parts that do not overlap, each of which an index has: seen ones by repository, others."""
     run = t.runs.c
     mine = [run.organization_id == organization_id, run.person_id == person_id]
-    query = select(t.repositories.c.id).where(t.repositories.c.organization_id == organization_id)
-    for repository_id in tx.scalars(query).all():
-        yield [*mine, run.linked_at.is_not(None), run.repository_id == repository_id]
-    yield [*mine, run.linked_at.is_not(None), run.repository_id.is_(None)]
+    day = t.rollup_day.c
+    places = select(day.repository_id).where(day.organization_id == organization_id, day.person_id == person_id)
+    for repository_id in tx.scalars(places.distinct().order_by(day.repository_id)).all():
+        there = run.repository_id == repository_id if repository_id else run.repository_id.is_(None)
+        yield [*mine, run.linked_at.is_not(None), there]
     yield [*mine, run.linked_at.is_(None)]
 
 

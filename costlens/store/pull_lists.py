@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, literal, or_, select, type_coerce, union
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, false, func, literal, or_, select, type_coerce, union
 
 from costlens.domain.links import LinkState, Outcome
 from costlens.domain.periods import bounds
 from costlens.domain.roi import Filters, PullRequestRow, Window
+from costlens.store.ai_signs import declared, linked, manual
 from costlens.store.engine import Tx
+from costlens.store.pulls import login_of
 from costlens.store.roi_spend import narrow, summed
-from costlens.store.tables import identities, pull_requests, repositories, rollup_links, rollup_pulls
+from costlens.store.tables import pull_requests, repositories, rollup_links, rollup_pulls
 
 PULL_SORTS = ("ended", "cost", "runs", "cycle")
 _UNKNOWN = 2**62  # past every value that is known
@@ -79,7 +81,7 @@ def _pull_requests(
     organization_id: int, window: Window, filters: Filters, outcome: str | None, ai: str | None
 ) -> Select[Any]:
     begin, end = bounds(window)
-    r, u, p, i = rollup_links.c, rollup_pulls.c, pull_requests.c, identities.c
+    r, u, p = rollup_links.c, rollup_pulls.c, pull_requests.c
     spent = select(r.pull_request_id).where(
         r.organization_id == organization_id,
         r.day.between(window.start, window.end),
@@ -87,15 +89,10 @@ def _pull_requests(
         *narrow(rollup_links, filters),
     )
     without = ai in ("declared", "none_seen")  # those without counted links too
-    of_repository = [p.repository_id == filters.repository_id] if without and filters.repository_id is not None else []
+    of_it = _of_pull_request(filters) if without else []
     chosen = union(*_closed_between(organization_id, begin, end), spent).subquery("chosen")
     runs, cost = summed(u.runs).label("runs"), summed(u.cost_nanos).label("cost")
-    author = (
-        select(func.min(i.value))
-        .where(i.organization_id == organization_id, i.person_id == p.person_id, i.kind == "login")
-        .scalar_subquery()
-        .label("author")
-    )
+    author = login_of(p.person_id, organization_id).label("author")
     sums = and_(u.organization_id == p.organization_id, u.pull_request_id == p.id, *narrow(rollup_pulls, filters))
     return (
         select(
@@ -118,24 +115,35 @@ def _pull_requests(
             .join(repositories, repositories.c.id == p.repository_id)
             .join(rollup_pulls, sums, isouter=without)
         )
-        .where(p.organization_id == organization_id, *of_repository, *_of_outcome(outcome, begin, end))
+        .where(p.organization_id == organization_id, *of_it, *_of_outcome(outcome, begin, end))
         .group_by(p.id, repositories.c.name)
-        .having(_of_ai(ai))
+        .having(_of_ai(organization_id, ai))
     )
 
 
-def _of_ai(ai: str | None) -> ColumnElement[bool]:
+def _of_ai(organization_id: int, ai: str | None) -> ColumnElement[bool]:
     """Which of the pull requests, after their counted links are summed. None: those that have any."""
-    p, u = pull_requests.c, rollup_pulls.c
-    # Rows of links that were taken back hold zeros.
-    linked = or_(func.coalesce(func.sum(u.runs), 0) > 0, func.coalesce(func.sum(u.cost_nanos), 0) > 0)
-    manual = func.coalesce(p.ai_mark, "") == "manual"
-    seen = or_(p.ai_signal.is_not(None), p.ai_mark.is_not(None))
-    if ai is None:
-        return linked
-    if ai == "linked":
-        return and_(linked, ~manual)
-    return and_(~linked, seen, ~manual) if ai == "declared" else or_(manual, and_(~linked, ~seen))
+    u = rollup_pulls.c
+    if ai not in ("declared", "none_seen"):
+        # Of the filters; rows of links that were taken back hold zeros.
+        here = or_(func.coalesce(func.sum(u.runs), 0) > 0, func.coalesce(func.sum(u.cost_nanos), 0) > 0)
+        return here if ai is None else and_(here, ~manual())
+    anywhere = linked(organization_id)
+    if ai == "declared":
+        return and_(~anywhere, declared(), ~manual())
+    return or_(manual(), and_(~anywhere, ~declared()))
+
+
+def _of_pull_request(filters: Filters) -> list[ColumnElement[bool]]:
+    """The filters on what has no runs: a team's are those of its repositories, and no provider has any."""
+    found: list[ColumnElement[bool]] = []
+    if filters.repository_id is not None:
+        found.append(pull_requests.c.repository_id == filters.repository_id)
+    if filters.team_id is not None:
+        found.append(func.coalesce(repositories.c.team_id, 0) == filters.team_id)
+    if filters.provider is not None:
+        found.append(false())
+    return found
 
 
 def _number(instant: ColumnElement[Any]) -> ColumnElement[int]:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from costlens.domain.links import Outcome
 from costlens.domain.roi import REVERT_DAYS, AssistedShare, Filters, PullCost, Window
 from costlens.domain.runs import NOT_CODE_ENVIRONMENTS
+from costlens.store.ai_signs import declared, linked, manual
 from costlens.store.engine import Tx
 from costlens.store.roi_spend import cut_of, narrow, summed
 from costlens.store.tables import (
@@ -145,17 +146,13 @@ def assisted_share(
     tx: Tx, organization_id: int, begin: datetime, end: datetime, repository_id: int | None
 ) -> AssistedShare:
     """Pull requests merged in [begin, end), of one repository or all, by the strongest sign of AI."""
-    p, u = pull_requests.c, rollup_pulls.c
-    linked = exists().where(
-        u.organization_id == organization_id, u.pull_request_id == p.id, or_(u.runs > 0, u.cost_nanos > 0)
-    )
+    p = pull_requests.c
     # A person's word comes before every sign, as in domain/pulls.AiState. A sign is looked at first: few have one, so
     # `linked` is looked for about once for each.
-    manual = func.coalesce(p.ai_mark, "") == "manual"
-    seen = and_(or_(p.ai_signal.is_not(None), p.ai_mark.is_not(None)), ~manual)
-    declared = case((seen, case((linked, 0), else_=1)), else_=0)
-    with_runs = case((manual, 0), else_=case((linked, 1), else_=0))
-    query = select(func.count(), summed(with_runs), summed(declared)).where(
+    with_runs = linked(organization_id)
+    sign = case((and_(declared(), ~manual()), case((with_runs, 0), else_=1)), else_=0)
+    runs = case((manual(), 0), else_=case((with_runs, 1), else_=0))
+    query = select(func.count(), summed(runs), summed(sign)).where(
         p.organization_id == organization_id, p.merged_at >= begin, p.merged_at < end
     )
     if repository_id is not None:

@@ -32,7 +32,8 @@ def runs_named(tx: Tx, organization_id: int, column: str, value: str) -> list[in
     named = (run.organization_id == organization_id, run[column] == value)
     seen = select(run.id, run.occurred_at).where(*named, run.linked_at.is_not(None))
     waiting = select(run.id, run.occurred_at).where(*named, run.linked_at.is_(None))
-    rows = [*tx.execute(seen.limit(FEW)), *tx.execute(waiting.limit(FEW))]
+    newest = (run.occurred_at.desc(), run.id.desc())
+    rows = [row for some in (seen, waiting) for row in tx.execute(some.order_by(*newest).limit(FEW))]
     return [row.id for row in sorted(rows, key=lambda row: row.occurred_at, reverse=True)][:FEW]
 
 

@@ -13,7 +13,7 @@ from costlens.domain.roi import Filters, Window
 from costlens.domain.team_report import ModelUse
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.upsert import insert_one
+from costlens.store.upsert import insert_one, keep_first
 
 _HEAD = ("id", "kind", "scope", "scope_id", "first", "last", "version", "as_of", "digest")
 _head = [t.stored_reports.c[name] for name in _HEAD]
@@ -163,9 +163,8 @@ def models_used(tx: Tx, organization_id: int, window: Window, before: Window, fi
 
 def subscribe(tx: Tx, organization_id: int, team_id: int, member_id: int, at: datetime) -> None:
     """Has a team's weekly report sent to a member; once is enough."""
-    if not is_subscribed(tx, organization_id, team_id, member_id):
-        row = {"organization_id": organization_id, "team_id": team_id, "member_id": member_id, "since": at}
-        tx.execute(insert(t.report_subscriptions).values(row))
+    row = {"organization_id": organization_id, "team_id": team_id, "member_id": member_id, "since": at}
+    keep_first(tx, t.report_subscriptions, [row])
 
 
 def unsubscribe(tx: Tx, organization_id: int, team_id: int, member_id: int) -> bool:

@@ -11,6 +11,16 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("pull_requests", sa.Column("ai_mark", sa.Text(), nullable=True))
+    # Reports of a cohort ask for it too.
+    op.drop_index("ix_pull_requests_merged", "pull_requests")
+    op.create_index(
+        "ix_pull_requests_merged",
+        "pull_requests",
+        [
+            "organization_id", "merged_at", "outcome", "reverted_at", "first_commit_at", "repository_id", "ai_signal",
+            "ai_mark",
+        ],
+    )  # fmt: skip
     direct = sa.text("pull_request_id IS NULL AND valid_to IS NULL")
     op.create_index(
         "ix_links_direct",

@@ -114,6 +114,7 @@ pull_requests = Table(
         "first_commit_at",
         "repository_id",
         "ai_signal",
+        "ai_mark",
     ),
     Index(
         "ix_pull_requests_unmerged",
