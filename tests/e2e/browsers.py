@@ -14,6 +14,8 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
+from tests.e2e.servers import wait_until
+
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = (
@@ -76,6 +78,11 @@ def open_page(browser: Browser, url: str, *, theme: str = "light", width: int = 
     page.add_init_script(WATCH_SHIFTS)
     page.goto(url, wait_until="networkidle")
     return page
+
+
+def until(page: Page, expression: str) -> None:
+    """Until this JavaScript is true. Playwright's own waiting evaluates text in the page, which its policy forbids."""
+    wait_until(lambda: page.evaluate(expression), 15, expression)
 
 
 def weight_of(browser: Browser, url: str) -> dict[str, int]:

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from tests.e2e.browsers import ARTIFACTS, chromium, needs_chromium, open_page, served, weight_of
+from tests.e2e.browsers import ARTIFACTS, chromium, needs_chromium, open_page, served, until, weight_of
 from tests.web.pages_app import pages_app
 
 PAGES = {
@@ -108,7 +108,7 @@ def test_chart_is_drawn_in_the_colours_of_the_theme(base: str, browser: Browser)
     ]
     light.emulate_media(color_scheme="dark")
     legend = light.locator("[data-series=merged]").evaluate("key => getComputedStyle(key).backgroundColor")
-    light.wait_for_function(f"({drawn})()[0][2] === '{legend}'")
+    until(light, f"({drawn})()[0][2] === '{legend}'")
     after = light.evaluate(drawn)
     assert all(first[2] != second[2] for first, second in zip(before, after, strict=True))
     light.context.close()

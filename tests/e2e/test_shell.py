@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browsers import chromium, needs_chromium, open_page, served
+from tests.e2e.browsers import chromium, needs_chromium, open_page, served, until
 from tests.web.pages_app import pages_app
 
 pytestmark = needs_chromium
@@ -165,7 +165,7 @@ def test_the_chosen_theme_is_there_from_the_first_paint(base: str, browser: Brow
            }).observe({ type: "paint", buffered: true });"""
     )
     page.reload()
-    page.wait_for_function("window.painted !== undefined")
+    until(page, "window.painted !== undefined")
     assert page.evaluate("window.painted") == "dark"
     page.context.close()
 
