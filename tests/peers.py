@@ -38,6 +38,8 @@ def node_modules() -> Path:
                 "--no-audit",
                 "--no-fund",
                 "--loglevel=error",
+                "--fetch-retries=2",
+                "--fetch-timeout=60000",  # milliseconds: a registry that does not answer is a failure, not a wait
             )
             done = subprocess.run(
                 (*npm, "--prefix", str(folder), *PACKAGES),
@@ -46,6 +48,7 @@ def node_modules() -> Path:
                 capture_output=True,
                 text=True,
                 check=False,
+                timeout=300,
             )
             assert done.returncode == 0, done.stderr
             mark.write_text(" ".join(PACKAGES))
