@@ -9,7 +9,7 @@ from costlens.store.tables import pull_requests, rollup_pulls
 
 def linked(organization_id: int) -> ColumnElement[bool]:
     """Whether runs are counted for it, whatever their team or provider."""
-    u = rollup_pulls.c
+    u = rollup_pulls.alias("anywhere").c  # of its own: a list may read the table under its filters
     # Rows of links that were taken back hold zeros.
     return exists().where(
         u.organization_id == organization_id,
@@ -25,4 +25,4 @@ def manual() -> ColumnElement[bool]:
 
 def declared() -> ColumnElement[bool]:
     """Whether it declares AI by itself, or a person says so; see `manual`."""
-    return or_(pull_requests.c.ai_signal.is_not(None), pull_requests.c.ai_mark == "ai")
+    return or_(pull_requests.c.ai_signal.is_not(None), func.coalesce(pull_requests.c.ai_mark, "") == "ai")
