@@ -35,6 +35,8 @@ def change_everything(store: Store) -> None:
     """What happens to an organization in a month: runs come late, links move, prices, names and outcomes change."""
     with store.write() as tx:
         acme.insert_ledger(tx, [acme.ledger(18, team=STOREFRONT, repository=WEB, pull=102, cost=50)])
+        suggested = acme.ledger(21, team=STOREFRONT, repository=WEB, state="suggested", cost=2)
+        acme.move_ledger(tx, suggested, state="counted", pull_request_id=101)
         tx.execute(update(t.pull_requests).where(t.pull_requests.c.id == 102).values(outcome="reverted", title="Other"))
         tx.execute(update(t.repositories).where(t.repositories.c.id == WEB).values(name="acme/shop"))
         tx.execute(update(t.organizations).where(t.organizations.c.id == ACME).values(hourly_cost_cents=1))
@@ -64,6 +66,9 @@ def test_a_report_stays_what_it_was(store: Store) -> None:
     now = load(store, ACME, second)
     assert now.json != before.json  # the changes would have shown
     assert now.inputs.roi.total.spend.code > before.inputs.roi.total.spend.code
+    assert (before.inputs.roi.total.spend.suggested, now.inputs.roi.total.spend.suggested) == (2 * acme.DOLLAR, 0)
+    merged, once = (of.inputs.roi.total.linked_cost for of in (now, before))
+    assert merged == once + (50 + 2) * acme.DOLLAR  # what came late, and the link that moved to web#1
     assert (now.head.version, before.head.version) == (2, 1)
     earlier = load_previous(store, ACME, second)
     assert earlier is not None
