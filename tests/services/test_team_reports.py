@@ -120,6 +120,15 @@ def test_seats_are_borne_by_those_for_whom_they_were_set(store: Store) -> None:
     assert seats("team", PAYMENTS) == pytest.approx(48 * 18 / 46.5 + 72)
 
 
+def test_a_team_s_own_rollout_takes_the_place_of_the_common_one(store: Store) -> None:
+    common = Assumptions(rollout_cents=365 * 400, rollout_months=12)  # $4 a day
+    set_assumptions(store, ACME, None, date(2026, 11, 1), common, by="a key")
+    set_assumptions(store, ACME, PAYMENTS, date(2026, 11, 20), Assumptions(rollout_cents=36_500), by="a key")
+    shown = load(store, ACME, make(store, ACME, "team", PAYMENTS, kind="asked", window=WEEK, now=AT)).document
+    # 4 days of its share of the common, 3 of its own
+    assert shown["estimate"]["basis"]["rollout"] == pytest.approx(4 * 4 * 18 / 46.5 + 3 * 1)
+
+
 def test_suggestions_are_expected_by_their_confidence(store: Store) -> None:
     run = dict.fromkeys(t.USAGE_COLUMNS, 0) | {
         "id": 1, "organization_id": ACME, "source": "api", "received_at": AT, "occurred_at": acme.november(21),
