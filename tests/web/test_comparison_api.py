@@ -1,8 +1,8 @@
 """The comparison over the API, on a stored history in which what AI changes is known.
 
 Eight people in acme/web, each twice as slow as the one before; the slow ones take to AI most. With AI the same person's
-like work takes a fifth less time from first commit to merge, waits half as long again for its review, and needs a second
-round; nothing else differs.
+like work takes a fifth less time from first commit to merge, waits half as long again for its review, and needs a
+second round; nothing else differs.
 """
 
 from __future__ import annotations
