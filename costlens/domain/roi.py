@@ -259,8 +259,9 @@ def whole_pulls(pulls: Sequence[PullCost]) -> list[PullCost]:
     whole: dict[int, PullCost] = {}
     for pull in pulls:
         known = whole.get(pull.pull_request_id)
-        cost = pull.cost if known is None else known.cost + pull.cost
-        whole[pull.pull_request_id] = PullCost(0, pull.pull_request_id, cost, *pull[3:])
+        whole[pull.pull_request_id] = (
+            PullCost._make((0, *pull[1:])) if known is None else known._replace(cost=known.cost + pull.cost)
+        )
     return list(whole.values())
 
 
