@@ -303,3 +303,19 @@ def test_sqlite_reads_a_day_of_every_rollup_by_an_index() -> None:
             (plan,) = [plan for plan in plans if f" {table.name} " in plan]
             cut = r"cut=\? AND " if table is t.rollup_spend else ""
             assert re.search(rf"\(organization_id=\? AND {cut}(day|bucket|occurred_at)>", plan), plan
+
+
+def test_sqlite_reads_the_sums_of_pull_requests_by_their_key() -> None:
+    with open_ledger() as ledger:
+        fill(ledger, random.Random(1))
+        plans: list[str] = []
+        with ledger.store.read() as tx:
+
+            @event.listens_for(tx, "before_cursor_execute")
+            def explain(_: Any, cursor: Any, statement: str, parameters: Any, *__: Any) -> None:
+                rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                plans.extend(row[3] for row in rows)
+
+            rollup_check.compare_pulls(tx, ledger.organization.id, [NOW.date()])
+        (plan,) = [plan for plan in plans if " rollup_pulls " in plan]
+        assert "PRIMARY KEY (organization_id=? AND pull_request_id=?)" in plan
