@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from benchmarks.linking import rows
 
 
 def address(login: str, chosen_by: str, addresses: int) -> str:
@@ -48,28 +50,23 @@ def split_facts(folder: Path, visible: Path, place: Path, addresses: int) -> lis
         return row | {"commits": [commit(one) for one in row["commits"]]}
 
     people = []
-    for login in (row["login"] for row in _rows(folder / "people.jsonl")):
+    for login in (row["login"] for row in rows(folder / "people.jsonl")):
         people.append({"login": login, "name": _name(login)})
         people += [{"type": "person", "emails": [one], "name": _name(login)} for one in _addresses(login, addresses)]
     files = {
         "people": people,
-        "commits": map(commit, _rows(folder / "commits.jsonl")),
-        "pulls": map(pull, _rows(visible)),
+        "commits": map(commit, rows(folder / "commits.jsonl")),
+        "pulls": map(pull, rows(visible)),
     }
     paths = []
-    for name, rows in files.items():
+    for name, told in files.items():
         paths.append(place / f"split-{name}.jsonl")
-        paths[-1].write_text("".join(json.dumps(row) + "\n" for row in rows))
+        paths[-1].write_text("".join(json.dumps(row) + "\n" for row in told))
     return paths
 
 
 def _name(login: str) -> str:
     return f"Person {login}"
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
 
 
 def confirm_suggestions(client: httpx.Client) -> int:

@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Table, event, insert
+from sqlalchemy import Table, delete, event, insert
 
 from costlens.domain.roi import Window
 from costlens.store.engine import Store, Tx
@@ -226,7 +226,6 @@ def insert_acme(tx: Tx) -> None:
                 organization_id=owner,
                 name=name,
                 team_id=team,
-                facts_version=int(owner == CHARLIES),  # the linker is to look again: pull requests there may be gone
                 created_at=november(1),
             )
         )
@@ -253,7 +252,15 @@ def insert_acme(tx: Tx) -> None:
 def insert_ledger(tx: Tx, rows: list[dict[str, Any]]) -> None:
     """Stores rows of the ledger with the narrow sums that are made of them."""
     tx.execute(insert(rollup_links), rows)
-    _derive(tx, rollup_links, rows, lambda groups: [(rollup_spend, spend({}, groups)), (rollup_pulls, pulls(groups))])
+    _derive_ledger(tx, rows)
+
+
+def move_ledger(tx: Tx, row: dict[str, Any], **to: Any) -> None:
+    """Gives one row of the ledger other keys, and moves the narrow sums that are made of it."""
+    tx.execute(delete(rollup_links).where(*(column == row[column.name] for column in rollup_links.primary_key.columns)))
+    taken = row | {name: -row[name] for name in ("runs", "priced_runs", "cost_nanos")}
+    _derive_ledger(tx, [taken])
+    insert_ledger(tx, [row | to])
 
 
 def insert_days(tx: Tx, rows: list[dict[str, Any]]) -> None:
@@ -268,6 +275,10 @@ def insert_days(tx: Tx, rows: list[dict[str, Any]]) -> None:
             (rollup_dimension, dimensions(groups) | contributors(groups)),
         ],
     )
+
+
+def _derive_ledger(tx: Tx, rows: list[dict[str, Any]]) -> None:
+    _derive(tx, rollup_links, rows, lambda groups: [(rollup_spend, spend({}, groups)), (rollup_pulls, pulls(groups))])
 
 
 def _derive(

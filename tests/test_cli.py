@@ -21,7 +21,7 @@ from costlens import __version__
 from costlens.cli import main
 from tests.databases import database_setting
 from tests.e2e.facts import code_run, write_snapshot
-from tests.e2e.servers import ROOT, Server, a_run, environment, run, run_here, serving, wait_until
+from tests.e2e.servers import ROOT, Server, a_run, environment, run, serving, wait_until
 
 SERVER_PACKAGES = {"flask", "sqlalchemy", "rq", "redis", "granian", "alembic", "msgspec", "github", "werkzeug"}
 CSV_COLUMNS = {
@@ -73,7 +73,7 @@ def server(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 
 def costlens(env: Environment, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    return run_here(*arguments, env=env | settings)
+    return run(*arguments, env=env | settings)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_help_is_fast(nothing: Environment) -> None:
     times = []
     for _ in range(3):
         started = time.perf_counter()
-        assert run("--help", env=nothing).returncode == 0
+        assert costlens(nothing, "--help").returncode == 0
         times.append(time.perf_counter() - started)
     assert min(times) < 0.5
 
@@ -156,7 +156,7 @@ def test_the_other_commands_work_without_a_terminal(home: Environment, tmp_path:
     assert json.loads(changed.stdout)["hourlyCost"] == 95.5
     imported = costlens(home, "github", "import", "--organization", "acme", snapshot, "--json")
     assert json.loads(imported.stdout)["pulls"] == 2
-    linked = run("link", "--organization", "Acme", "--json", env=home)  # as a process of its own
+    linked = costlens(home, "link", "--organization", "Acme", "--json")
     assert json.loads(linked.stdout)["changed"] == 0
     assert "/sign-in/" in costlens(home, "sign-in-link", "alice@example.com").stdout
     assert costlens(home, "key", "revoke", "acme", text[:11]).stdout == "Revoked.\n"

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from costlens.domain.estimates import Z95
 from costlens.domain.links import CommitFact, RepositoryFacts, Ruleset, RunFact, Stance
 
 GUESSES = ("B1", "B3", "C1", "T1", "P1", "D1", "T2", "T3")  # the rules that can be tested
 ENOUGH = 50  # tests before anything is proposed
 
-_Z = 1.959964  # 95 % of a normal distribution lie so many deviations around its mean
 _NONE: frozenset[str] = frozenset()
 
 Target = tuple[int | None, str | None]  # a pull request by its id, or else a commit outside all of them
@@ -34,7 +34,7 @@ class Tally:
         """Where the true precision lies, 95 times of 100 (Wilson); everywhere, while nothing was tested."""
         if not self.tested:
             return 0.0, 1.0
-        share, n, z = self.right / self.tested, self.tested, _Z
+        share, n, z = self.right / self.tested, self.tested, Z95
         middle = share + z * z / (2 * n)
         spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
         scale = 1 + z * z / n

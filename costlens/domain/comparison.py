@@ -120,10 +120,15 @@ def comparable(*, bot: bool, title: str, body: str | None, head_ref: str | None)
     return not _RELEASE.match(title.strip()) and not (head_ref and _RELEASE_BRANCH.match(head_ref))
 
 
-def reverted_early(merged_at: datetime, reverted_at: datetime | None, now: datetime) -> bool | None:
-    """Whether a merge was taken back within 30 days. None: not yet, and the days are not over."""
+def reverted_early(
+    merged_at: datetime, reverted_at: datetime | None, now: datetime, *, reverted: bool = False
+) -> bool | None:
+    """Whether a merge was taken back within 30 days, or `reverted` at a time unknown, as the ROI pages count it.
+
+    None: not yet, and the days are not over.
+    """
     soon = timedelta(days=REVERT_DAYS)
-    if reverted_at is not None and reverted_at - merged_at <= soon:
+    if reverted if reverted_at is None else reverted_at - merged_at <= soon:
         return True
     return None if now - merged_at < soon else False
 

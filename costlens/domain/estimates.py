@@ -20,7 +20,7 @@ DRAWS = 10_000
 SEED = 20_260_101  # fixed: the same figures give the same answer on every machine and day
 MIN_COVERAGE = 0.6
 DAYS_PER_MONTH = 365.25 / 12
-Z95 = 1.959964
+Z95 = 1.959964  # 95 % of a normal distribution lie so many deviations around its mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,16 +250,18 @@ def seats_of(dated: Sequence[Dated], first: date, last: date) -> int:
 def rollout_of(dated: Sequence[Dated], first: date, last: date) -> int:
     """Nano-dollars of roll-out that fall on first to last day: the cost is shared out evenly over its months.
 
-    A roll-out begins on the day from which its assumptions hold; the same one repeated later is not a second one.
+    A roll-out begins on the day from which its assumptions hold and ends before the next ones that tell another; told
+    again later it is the same one, which begins on its first day still.
     """
-    total, known = 0.0, (0, 0)
-    for one in sorted(dated, key=lambda each: each.since):
-        told = one.assumptions.rollout_cents, one.assumptions.rollout_months
-        if told != known and told[0]:
-            days = max(1, round(told[1] * DAYS_PER_MONTH))
-            begin, end = max(first, one.since), min(last, one.since + timedelta(days=days - 1))
-            total += told[0] * NANOS_PER_CENT * max(0, (end - begin).days + 1) / days
-        known = told
+    ordered = sorted(dated, key=lambda each: each.since)
+    until = [*(one.since - timedelta(days=1) for one in ordered[1:]), date.max]
+    total, begun = 0.0, dict[tuple[int, int], date]()
+    for one, held in zip(ordered, until, strict=False):
+        cents, months = one.assumptions.rollout_cents, one.assumptions.rollout_months
+        days = max(1, round(months * DAYS_PER_MONTH))
+        spread = begun.setdefault((cents, months), one.since) + timedelta(days=days - 1)
+        borne = min(last, held, spread) - max(first, one.since)
+        total += cents * NANOS_PER_CENT * max(0, borne.days + 1) / days
     return round(total)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from costlens.domain.roi import FEW_PULL_REQUESTS, hours_between, percentile
+
 RANK_DAYS = 91  # how far back from its merge a pull request is compared
-FEW = 20  # merged pull requests, below which a percentile says little
 
 MARKS = ("ai", "manual")
 
@@ -39,19 +40,19 @@ class Timeline:
 
     @property
     def coding(self) -> float | None:
-        return _hours(self.first_commit_at, self.created_at)
+        return hours_between(self.first_commit_at, self.created_at)
 
     @property
     def pickup(self) -> float | None:
-        return _hours(self.created_at, self.reviewed_at)
+        return hours_between(self.created_at, self.reviewed_at)
 
     @property
     def review(self) -> float | None:
-        return _hours(self.reviewed_at, self.merged_at)
+        return hours_between(self.reviewed_at, self.merged_at)
 
     @property
     def cycle(self) -> float | None:
-        return _hours(self.first_commit_at, self.merged_at)
+        return hours_between(self.first_commit_at, self.merged_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,13 @@ class Rank:
 
     since: datetime
     until: datetime
-    costs: Sequence[int]  # nano-dollars of each, rising
+    costs: Sequence[int]  # nano-dollars of each, rising; if this one is merged, its own too
     cost: int
 
     @property
     def percentile(self) -> int | None:
-        """Share of the others' costs below this one, ties by half, 0 to 100. None: too few to tell."""
-        if len(self.costs) < FEW:
+        """Share of `costs` below this one, ties and so itself by half, 0 to 100. None: too few to tell."""
+        if len(self.costs) < FEW_PULL_REQUESTS:
             return None
         below, upto = bisect_left(self.costs, self.cost), bisect_right(self.costs, self.cost)
         return round(100 * (below + upto) / 2 / len(self.costs))
@@ -74,7 +75,8 @@ class Rank:
     @property
     def median(self) -> int | None:
         """The cost in the middle. None: too few to tell."""
-        return None if len(self.costs) < FEW else self.costs[(len(self.costs) - 1) // 2]
+        middle = percentile(self.costs, 500) if len(self.costs) >= FEW_PULL_REQUESTS else None
+        return None if middle is None else round(middle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,3 @@ def rank_window(merged_at: datetime | None, now: datetime) -> tuple[datetime, da
     """The time whose merged pull requests one is compared with, until its own merge or now; both ends included."""
     until = merged_at or now
     return until - timedelta(days=RANK_DAYS), until
-
-
-def _hours(start: datetime | None, end: datetime | None) -> float | None:
-    if start is None or end is None or end < start:
-        return None
-    return (end - start).total_seconds() / 3600

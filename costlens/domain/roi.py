@@ -172,7 +172,7 @@ class PullRequestRow:
 
     @property
     def cycle_hours(self) -> float | None:
-        return cycle_hours(self.first_commit_at, self.merged_at)
+        return hours_between(self.first_commit_at, self.merged_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +228,11 @@ def per_unit(total: int, count: int) -> int | None:
     return (2 * total + count) // (2 * count) if count else None
 
 
-def cycle_hours(first_commit_at: datetime | None, merged_at: datetime | None) -> float | None:
-    """Hours from first commit to merge (DevLake's lead time); None when either is unknown or the span is negative."""
-    if first_commit_at is None or merged_at is None or merged_at < first_commit_at:
+def hours_between(begin: datetime | None, end: datetime | None) -> float | None:
+    """Hours of a span, as of first commit to merge; None when either end is unknown or the span is negative."""
+    if begin is None or end is None or end < begin:
         return None
-    return (merged_at - first_commit_at) / timedelta(hours=1)
+    return (end - begin) / timedelta(hours=1)
 
 
 def break_even_minutes(code_cost: int, merged: int, hourly_cost_cents: int | None) -> float | None:
@@ -255,11 +255,13 @@ def required_hours_per_week(hours: float | None, contributors: int, days: int) -
 
 
 def whole_pulls(pulls: Sequence[PullCost]) -> list[PullCost]:
-    """Each pull request once, with its cost in all rows; of one in several rows, `row` is the first's."""
+    """Each pull request once, as row 0, with its cost in all rows."""
     whole: dict[int, PullCost] = {}
     for pull in pulls:
         known = whole.get(pull.pull_request_id)
-        whole[pull.pull_request_id] = pull if known is None else known._replace(cost=known.cost + pull.cost)
+        whole[pull.pull_request_id] = (
+            PullCost._make((0, *pull[1:])) if known is None else known._replace(cost=known.cost + pull.cost)
+        )
     return list(whole.values())
 
 

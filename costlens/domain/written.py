@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-NANOS_PER_CENT = 10**7
+from costlens.domain.roi import NANOS_PER_CENT
+
 MINUS = "\u2212"
 UNKNOWN = "–"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

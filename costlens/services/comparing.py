@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from costlens.domain.comparison import (
@@ -19,13 +19,12 @@ from costlens.domain.comparison import (
     reverted_early,
     sentence,
 )
+from costlens.domain.links import Outcome
 from costlens.domain.periods import bounds
-from costlens.domain.roi import Filters, Window, cycle_hours
+from costlens.domain.roi import Filters, Window, hours_between
 from costlens.store import compared
 from costlens.store.compared import MergedPull, Reviewed
 from costlens.store.engine import Store, Tx
-
-_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +110,9 @@ def _compared(pull: MergedPull, reviewed: Reviewed | None, now: datetime) -> Com
         assisted=pull.assisted,
         lines=pull.lines,
         merged_at=pull.merged_at,
-        cycle_hours=cycle_hours(pull.first_commit_at, pull.merged_at),
-        pickup_hours=_span(pull.created_at, first),
-        review_hours=_span(first, pull.merged_at),
+        cycle_hours=hours_between(pull.first_commit_at, pull.merged_at),
+        pickup_hours=hours_between(pull.created_at, first),
+        review_hours=hours_between(first, pull.merged_at),
         rounds=1.0 + reviewed.changes_requested if reviewed else None,
-        reverted=reverted_early(pull.merged_at, pull.reverted_at, now),
+        reverted=reverted_early(pull.merged_at, pull.reverted_at, now, reverted=pull.outcome == Outcome.REVERTED),
     )
-
-
-def _span(begin: datetime | None, end: datetime | None) -> float | None:
-    """Hours between two moments. None: one is unknown, or the second came first."""
-    return None if begin is None or end is None or end < begin else (end - begin) / _HOUR

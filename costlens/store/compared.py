@@ -26,7 +26,8 @@ class MergedPull:
     lines: int
     created_at: datetime
     merged_at: datetime
-    reverted_at: datetime | None  # None: not reverted
+    outcome: str
+    reverted_at: datetime | None  # None: not reverted, or at a time unknown
     first_commit_at: datetime | None  # None: commits unknown
     assisted: bool  # a counted link, a declared sign or a person's word; not if a person says it was made by hand
 
@@ -67,6 +68,7 @@ def merged_pulls(
             p.additions + p.deletions,
             p.created_at,
             p.merged_at,
+            p.outcome,
             p.reverted_at,
             p.first_commit_at,
             and_(or_(linked(organization_id), declared()), ~manual()),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -111,7 +112,7 @@ def team_facts(tx: Tx, organization_id: int) -> dict[int, RowFacts]:
 def pull_costs(
     tx: Tx, organization_id: int, scope: str, begin: datetime, end: datetime, filters: Filters
 ) -> list[PullCost]:
-    """Whole-life counted cost, per row, of the pull requests merged or closed in [begin, end), by pull request."""
+    """Whole-life counted cost, per row, of the pull requests merged or closed in [begin, end), by pull and row."""
     u, p, key = rollup_pulls.c, pull_requests.c, rollup_pulls.c[f"{scope}_id"]
     # As numbers: making moments of them takes longer than finding them.
     merged_at, closed_at, first, reverted_at = (
@@ -139,7 +140,7 @@ def pull_costs(
             .having(or_(func.sum(u.runs) > 0, func.sum(u.cost_nanos) > 0))
         )
         found += map(PullCost._make, tx.execute(query).all())
-    return found
+    return sorted(found, key=itemgetter(1, 0))
 
 
 def assisted_share(

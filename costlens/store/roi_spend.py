@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Table, case, cast, fun
 from costlens.domain.links import LinkState, Outcome, UnlinkedReason
 from costlens.domain.roi import Filters, Spend, Window
 from costlens.store.engine import Tx
-from costlens.store.tables import pull_requests, repositories, rollup_latency, rollup_links, rollup_pulls, rollup_spend
+from costlens.store.tables import pull_requests, rollup_latency, rollup_links, rollup_pulls, rollup_spend
 from costlens.store.types import one_of
 
 _OUTCOMES = (Outcome.OPEN, Outcome.ABANDONED, Outcome.REVERTED)
@@ -209,14 +209,9 @@ def _not_merged(tx: Tx, organization_id: int) -> dict[str, list[int]]:
 def _gone(tx: Tx, organization_id: int) -> Sequence[int]:
     """Pull requests that runs are linked to and that are not known any more.
 
-    There are some after GitHub's facts were removed, until the linker has looked at their repository again.
+    There are some while GitHub's facts are removed, until the linker has looked at their runs again.
     """
-    u, p, r = rollup_pulls.c, pull_requests.c, repositories.c
-    removed = select(r.id).where(
-        r.organization_id == organization_id, r.imported_at.is_(None), r.facts_version != r.linked_version
-    )
-    if tx.scalar(removed.limit(1)) is None:
-        return ()
+    u, p = rollup_pulls.c, pull_requests.c
     known = select(p.id).where(p.id == u.pull_request_id, p.organization_id == organization_id).exists()
     return tx.scalars(select(u.pull_request_id).where(u.organization_id == organization_id, ~known).distinct()).all()
 

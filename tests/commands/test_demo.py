@@ -16,7 +16,6 @@ from costlens.domain.periods import last_days
 from costlens.services import organizations, reports
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store
-from tests.databases import only_sqlite
 from tests.e2e.servers import Server, environment, free_port, run
 
 ARGUMENTS = ("demo", "--days", "14", "--no-serve")
@@ -87,7 +86,6 @@ def test_the_ledger_s_buckets_are_the_total(loaded: Loaded) -> None:
     store.close()
 
 
-@only_sqlite  # what removes an organization is tested on both where it is written
 def test_a_second_call_replaces_the_first_and_leaves_others_alone(loaded: Loaded) -> None:
     store = Store(load_settings(loaded.env).database_url)
     organizations.create_organization(store, "Beta", "charlie@example.com", plan="self-hosted")

@@ -136,3 +136,10 @@ def test_a_revert_is_known_once_thirty_days_are_over() -> None:
     assert reverted_early(START, None, START + timedelta(days=30)) is False
     assert reverted_early(START, START + timedelta(days=3), START + timedelta(days=4)) is True
     assert reverted_early(START, START + timedelta(days=31), START + timedelta(days=60)) is False
+
+
+def test_a_revert_at_an_unknown_time_counts() -> None:
+    """As on the ROI pages."""
+    assert reverted_early(START, None, START + timedelta(days=3), reverted=True) is True
+    assert reverted_early(START, None, START + timedelta(days=60), reverted=True) is True
+    assert reverted_early(START, START + timedelta(days=31), START + timedelta(days=60), reverted=True) is False

@@ -115,6 +115,7 @@ def test_the_edges_of_the_refusals() -> None:
     assert isinstance(estimate(replace(BASIS, merged=20), ASSUMED), Estimate)
     low = estimate(replace(BASIS, counted=539_999_999_999), ASSUMED)
     assert isinstance(low, Refusal)
+    assert "below 60 %" in low.reason
     assert "59.9 %" in low.reason  # not rounded up to the 60 % that it misses
 
 
@@ -141,3 +142,22 @@ def test_rollout_is_shared_out_over_its_months() -> None:
     assert rollout_of(dated, date(2025, 12, 1), date(2026, 1, 10)) == 10 * DOLLAR
     assert rollout_of(dated, date(2026, 12, 25), date(2027, 1, 31)) == 7 * DOLLAR
     assert rollout_of([], date(2026, 1, 1), date(2026, 12, 31)) == 0
+
+
+def test_a_rollout_ends_before_another_begins() -> None:
+    wrong = Assumptions(rollout_cents=365_000, rollout_months=12)  # 365 days: $10 a day
+    right = replace(wrong, rollout_cents=36_500)
+    year = date(2026, 1, 1), date(2026, 12, 31)
+    corrected = [Dated(date(2026, 1, 1), wrong), Dated(date(2026, 1, 11), right)]
+    assert rollout_of(corrected, *year) == (10 * 10 + 355 * 1) * DOLLAR
+    assert rollout_of(corrected, date(2026, 1, 10), date(2026, 1, 12)) == (10 + 2) * DOLLAR
+    ended = [Dated(date(2026, 1, 1), right), Dated(date(2026, 1, 11), Assumptions())]
+    assert rollout_of(ended, *year) == 10 * DOLLAR
+
+
+def test_a_rollout_told_again_is_not_a_second_one() -> None:
+    told = Assumptions(rollout_cents=36_500, rollout_months=12)
+    dated = [Dated(date(2026, 1, 1), told), Dated(date(2026, 1, 11), Assumptions()), Dated(date(2026, 1, 21), told)]
+    assert rollout_of(dated, date(2026, 1, 1), date(2026, 12, 31)) == (10 + 345) * DOLLAR
+    assert rollout_of(dated, date(2026, 1, 9), date(2026, 1, 22)) == (2 + 2) * DOLLAR
+    assert rollout_of(dated, date(2027, 1, 1), date(2027, 12, 31)) == 0

@@ -15,8 +15,8 @@ from costlens.domain.roi import (
     Spend,
     break_even_minutes,
     cohort,
-    cycle_hours,
     figures,
+    hours_between,
     per_unit,
     percentile,
     required_hours,
@@ -127,17 +127,20 @@ def test_a_share_is_rounded_to_the_nearest_nano_dollar() -> None:
 
 
 def test_cycle_time_is_unknown_when_a_commit_is_later_than_the_merge() -> None:
-    assert cycle_hours(NOON - timedelta(hours=3), NOON) == 3
-    assert cycle_hours(NOON + timedelta(hours=1), NOON) is None
-    assert cycle_hours(None, NOON) is None
-    assert cycle_hours(NOON, None) is None
+    assert hours_between(NOON - timedelta(hours=3), NOON) == 3
+    assert hours_between(NOON + timedelta(hours=1), NOON) is None
+    assert hours_between(None, NOON) is None
+    assert hours_between(NOON, None) is None
 
 
 def test_a_pull_request_of_two_rows_is_one_in_the_total() -> None:
     pulls = [merged(1, 4, row=1), merged(1, 6, row=2), merged(2, 1, row=2)]
 
     assert shared_pulls(pulls) == {1}
-    assert [(pull.pull_request_id, pull.cost) for pull in whole_pulls(pulls)] == [(1, 10 * DOLLAR), (2, 1 * DOLLAR)]
+    assert [(pull.row, pull.pull_request_id, pull.cost) for pull in whole_pulls(pulls)] == [
+        (0, 1, 10 * DOLLAR),
+        (0, 2, 1 * DOLLAR),
+    ]
 
 
 def test_a_cohort_is_half_open() -> None:

@@ -160,7 +160,7 @@ class Server:
             opened.close()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One command on this server's data, from another process than the server's."""
+        """One command on this server's data, in this process: not the server's, and quicker than one of its own."""
         return run_here(*arguments, env=self.environment)
 
     def answer(self, *arguments: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import httpx
 import pytest
@@ -17,9 +17,8 @@ pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    # On one engine: what the pages store is tested on both without a browser.
-    with serving(tmp_path_factory.mktemp("owner") / "data") as started:
+def server(database: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("owner") / "data", **database) as started:
         yield started
 
 

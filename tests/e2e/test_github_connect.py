@@ -18,7 +18,7 @@ from tests.e2e.github_crash import WHOLE
 from tests.e2e.servers import Server, a_run, serving, wait_until
 from tests.github.emulator import REPOSITORY, SECRET, Emulator, emulating
 
-PULLS = 26  # a page and one
+PULLS = 60
 pytestmark = needs_chromium
 
 

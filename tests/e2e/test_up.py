@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.databases import database_setting
 from tests.e2e.facts import REPOSITORY, code_run, write_snapshot
 from tests.e2e.servers import Server, a_run, every_run, free_port, run, serving, valkey, wait_until
 
@@ -100,14 +101,15 @@ def test_a_second_start_in_the_same_folder_is_refused_and_disturbs_nothing(serve
     assert server.ready()["checks"]["queue"], "its queue still answers"
 
 
-def test_two_servers_side_by_side_share_nothing_even_with_a_long_path(tmp_path: Path) -> None:
-    # On one engine: the other has no file in the folder.
+def test_two_servers_side_by_side_share_nothing_even_with_a_long_path(engine: str, tmp_path: Path) -> None:
     long = tmp_path / ("a" * 60) / ("b" * 60) / "data"
     long.parent.mkdir(parents=True)
     assert len(str(long)) > 100
     with (
-        serving(long) as first,
-        serving(tmp_path / "second") as second,
+        database_setting(engine) as one_database,
+        database_setting(engine) as other_database,
+        serving(long, **one_database) as first,
+        serving(tmp_path / "second", **other_database) as second,
     ):
         assert {first.pid(name) for name in ("queue", "web", "worker")}.isdisjoint(second.pids())
         key = first.organization()

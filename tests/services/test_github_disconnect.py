@@ -11,12 +11,14 @@ import pytest
 from sqlalchemy import func, select
 
 from costlens.domain.errors import Conflict, InvalidInput, NotFound
+from costlens.domain.roi import Window
 from costlens.domain.runs import RunInput
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.github.snapshot import read_snapshot
 from costlens.services import github_connect, github_disconnect, github_hooks, github_walk, linking
 from costlens.services.ingest import ingest
 from costlens.services.keys import authenticate
+from costlens.services.reports import roi_report
 from costlens.services.sync import import_records
 from costlens.services.verify import check
 from costlens.store import connections, departures
@@ -118,20 +120,19 @@ def leave(world: World) -> None:
 def assert_gone(world: World) -> None:
     """Nothing of the connected repositories is left, all of the kept one is, and every sum is right."""
     found = facts(world.store)
-    for kind in ("pulls", "commits", "mentions"):
-        assert {row["repository"] for row in found[kind]} <= {"acme/kept"}, kind
-    assert len(found["pulls"]) == 2
+    for kind, kept in (("pulls", 2), ("commits", 6), ("mentions", 8)):
+        assert [row["repository"] for row in found[kind]] == ["acme/kept"] * kept, kind
     told = {row["name"]: row["github_id"] for row in found["repositories"]}
     assert told == {"acme/web": None, "acme/api": None, "acme/kept": 900}
     after = states(world)
     assert sorted(after["counted"]) == ["acme/kept"] * 3 + ["of-both", "of-kept"]
-    assert len(after["pending"] + after.get("unlinked", [])) == 8 + 5 + 1
+    assert (len(after["pending"]), len(after["unlinked"])) == (8 + 5, 1)
     with world.store.read() as tx:
         ids = {row.name: row.id for row in tx.execute(select(t.repositories))}
         assert {row.repository_id for row in tx.execute(select(t.links))} == {ids["acme/kept"]}
         known = set(tx.execute(select(t.pull_requests.c.id)).scalars())
         summed = select(t.rollup_links.c.pull_request_id).where(t.rollup_links.c.runs != 0)
-        assert set(tx.execute(summed).scalars()) <= known | {0}
+        assert set(tx.execute(summed).scalars()) == known | {0}
         for table in (t.github_connections, t.github_installations, t.github_repositories, t.github_deliveries,
                       t.github_departures):  # fmt: skip
             assert tx.scalar(select(func.count()).select_from(table)) == 0, table.name
@@ -147,6 +148,25 @@ def test_what_was_read_is_deleted_and_the_runs_stay(world: World) -> None:
     finish(world)
     assert_gone(world)
     assert github_connect.connected(world.store, world.organization_id).departure is None
+
+
+def test_meanwhile_money_of_what_is_gone_is_no_pull_request_s(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(departures, "PULLS", 3)
+    monkeypatch.setattr(github_disconnect, "RUNS", 3)
+    row, pull = t.rollup_links.c, t.pull_requests.c
+    gone = []
+    leave(world)
+    while github_disconnect.go_on(world.store, world.organization_id, seconds=0, now=world.now):
+        with world.store.read() as tx:
+            counted = tx.execute(select(row.pull_request_id, row.cost_nanos).where(row.state == "counted")).all()
+            known = set(tx.scalars(select(pull.id)))
+        gone.append(sum(cost for id, cost in counted if id and id not in known))
+        direct = sum(cost for id, cost in counted if id not in known)
+        span = Window(START.date() - timedelta(days=2), START.date() + timedelta(days=2), "UTC")
+        spend = roi_report(world.store, world.organization_id, "team", window=span).total.spend
+        assert (spend.direct, spend.counted) == (direct, sum(cost for _, cost in counted))
+    assert max(gone) > 0
+    assert gone[-1] == 0
 
 
 def test_killed_in_every_transaction_it_ends_as_if_it_had_not_been(

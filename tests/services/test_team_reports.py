@@ -35,6 +35,8 @@ def change_everything(store: Store) -> None:
     """What happens to an organization in a month: runs come late, links move, prices, names and outcomes change."""
     with store.write() as tx:
         acme.insert_ledger(tx, [acme.ledger(18, team=STOREFRONT, repository=WEB, pull=102, cost=50)])
+        suggested = acme.ledger(21, team=STOREFRONT, repository=WEB, state="suggested", cost=2)
+        acme.move_ledger(tx, suggested, state="counted", pull_request_id=101)
         tx.execute(update(t.pull_requests).where(t.pull_requests.c.id == 102).values(outcome="reverted", title="Other"))
         tx.execute(update(t.repositories).where(t.repositories.c.id == WEB).values(name="acme/shop"))
         tx.execute(update(t.organizations).where(t.organizations.c.id == ACME).values(hourly_cost_cents=1))
@@ -64,6 +66,9 @@ def test_a_report_stays_what_it_was(store: Store) -> None:
     now = load(store, ACME, second)
     assert now.json != before.json  # the changes would have shown
     assert now.inputs.roi.total.spend.code > before.inputs.roi.total.spend.code
+    assert (before.inputs.roi.total.spend.suggested, now.inputs.roi.total.spend.suggested) == (2 * acme.DOLLAR, 0)
+    merged, once = (of.inputs.roi.total.linked_cost for of in (now, before))
+    assert merged == once + (50 + 2) * acme.DOLLAR  # what came late, and the link that moved to web#1
     assert (now.head.version, before.head.version) == (2, 1)
     earlier = load_previous(store, ACME, second)
     assert earlier is not None
@@ -113,6 +118,15 @@ def test_seats_are_borne_by_those_for_whom_they_were_set(store: Store) -> None:
     own = Assumptions(seats_cents=2 * daily)
     set_assumptions(store, ACME, PAYMENTS, date(2026, 11, 20), own, by="a key")  # 4 days of the common, 3 of its own
     assert seats("team", PAYMENTS) == pytest.approx(48 * 18 / 46.5 + 72)
+
+
+def test_a_team_s_own_rollout_takes_the_place_of_the_common_one(store: Store) -> None:
+    common = Assumptions(rollout_cents=365 * 400, rollout_months=12)  # $4 a day
+    set_assumptions(store, ACME, None, date(2026, 11, 1), common, by="a key")
+    set_assumptions(store, ACME, PAYMENTS, date(2026, 11, 20), Assumptions(rollout_cents=36_500), by="a key")
+    shown = load(store, ACME, make(store, ACME, "team", PAYMENTS, kind="asked", window=WEEK, now=AT)).document
+    # 4 days of its share of the common, 3 of its own
+    assert shown["estimate"]["basis"]["rollout"] == pytest.approx(4 * 4 * 18 / 46.5 + 3 * 1)
 
 
 def test_suggestions_are_expected_by_their_confidence(store: Store) -> None:

@@ -69,8 +69,14 @@ def expected_links(ledger: Ledger, now: datetime) -> dict[int, Answer]:
 
 
 def own(evidence: Mapping[str, Any], rulesets: list[dict[str, Any]]) -> dict[str, Any]:
-    """The evidence; once the rules have changed, without the version: a link that holds keeps that which made it."""
-    return {name: value for name, value in evidence.items() if name != "ruleset" or not rulesets}
+    """The evidence; once the rules have changed, without the version: a link that holds keeps that which made it.
+
+    Raises AssertionError for a version that never was in force.
+    """
+    if not rulesets:
+        return dict(evidence)
+    assert evidence["ruleset"] in {1, *(row["version"] for row in rulesets if row["applied_at"] is not None)}
+    return {name: value for name, value in evidence.items() if name != "ruleset"}
 
 
 def all_facts(ledger: Ledger, repository_id: int) -> RepositoryFacts:

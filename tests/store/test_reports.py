@@ -13,7 +13,7 @@ from costlens.domain.periods import bounds, previous_window
 from costlens.domain.roi import Filters, Spend, Window
 from costlens.store import reports, roi_spend
 from costlens.store.engine import Store, Tx
-from costlens.store.tables import pull_requests, repositories
+from costlens.store.tables import pull_requests
 from tests import acme
 from tests.acme import ACME, CHARLIES, DOLLAR, PAYMENTS, STOREFRONT, WEB, WEEK
 
@@ -51,10 +51,20 @@ def test_spend_goes_by_what_became_of_the_work(tx: Tx) -> None:
     assert (payments.merged, payments.reverted, payments.open) == (2 * DOLLAR, 6 * DOLLAR, 7 * DOLLAR)
 
 
+def test_spend_of_a_day_is_by_day(tx: Tx) -> None:
+    span = Window(date(2026, 11, 17), date(2026, 11, 19), acme.ZONE)
+    lost = roi_spend.unmerged(tx, ACME, "repository", span, previous_window(span), Filters())
+    found = roi_spend.spend_by_day(tx, ACME, "repository", span.start, span.end, Filters(), lost.by_day)
+
+    assert found == {
+        date(2026, 11, 17): Spend(counted=3 * DOLLAR, merged=3 * DOLLAR, runs=1),
+        date(2026, 11, 18): Spend(counted=5 * DOLLAR, abandoned=5 * DOLLAR, runs=2),
+        date(2026, 11, 19): Spend(counted=7 * DOLLAR, open=7 * DOLLAR, runs=1),
+    }
+
+
 def test_money_of_a_pull_request_that_is_gone_stays_counted(store: Store) -> None:
-    """As after a disconnect, before the linker has looked at the repository again."""
     with store.write() as tx:
-        tx.execute(update(repositories).where(repositories.c.id == WEB).values(imported_at=None, facts_version=1))
         tx.execute(delete(pull_requests).where(pull_requests.c.id == 102))
     with store.read() as tx:
         assert spend_by_row(tx, "team", 17, 17) == {STOREFRONT: Spend(counted=3 * DOLLAR, direct=3 * DOLLAR, runs=1)}
@@ -71,6 +81,16 @@ def test_a_revert_counts_for_30_days(store: Store, days: int | None, expected: b
     assert bool(pulls[102].reverted) is expected
     assert not pulls[101].reverted  # another outcome
     assert not pulls[103].reverted  # not merged
+    assert 105 not in pulls  # still open
+
+
+def test_what_was_not_merged_is_not_reverted(store: Store) -> None:
+    with store.write() as tx:
+        tx.execute(update(pull_requests).where(pull_requests.c.id == 103).values(outcome="reverted"))
+    with store.read() as tx:
+        pulls = {pull.pull_request_id: pull for pull in reports.pull_costs(tx, ACME, "team", *bounds(WEEK), Filters())}
+
+    assert (bool(pulls[103].merged), bool(pulls[103].reverted)) == (False, False)
 
 
 def test_facts_of_organization_repositories_and_teams(tx: Tx) -> None:
@@ -86,12 +106,12 @@ def test_facts_of_organization_repositories_and_teams(tx: Tx) -> None:
 def test_pull_costs_are_of_the_whole_life_and_per_team(tx: Tx) -> None:
     pulls = reports.pull_costs(tx, ACME, "team", *bounds(WEEK), Filters())
 
-    assert sorted((pull.pull_request_id, -pull.row, pull.cost / DOLLAR) for pull in pulls) == [
-        (101, -PAYMENTS, 2),
-        (101, -STOREFRONT, 15),
-        (102, -STOREFRONT, 3),
-        (103, -STOREFRONT, 5),
-        (104, -PAYMENTS, 6),
+    assert [(pull.pull_request_id, pull.row, pull.cost / DOLLAR) for pull in pulls] == [
+        (101, STOREFRONT, 15),
+        (101, PAYMENTS, 2),
+        (102, STOREFRONT, 3),
+        (103, STOREFRONT, 5),
+        (104, PAYMENTS, 6),
         (107, 0, 9),
     ]
 

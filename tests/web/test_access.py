@@ -18,13 +18,9 @@ from costlens.services.keys import SCOPES, create_key, revoke_key
 from costlens.services.organizations import sign_in_link
 from costlens.store import tables as t
 from costlens.store.engine import Store
-from tests.databases import only_sqlite
 from tests.web.access_rules import ABSENT, API, AWAY, NARROWED, OPEN, PAGES, SIGNED_IN
 from tests.web.caller import Caller, error_of, stored
 from tests.web.conftest import PERIOD, WEB, Shipped
-
-# Roles and scopes are decided before the database is asked.
-pytestmark = only_sqlite
 
 # What only Acme has: none of it may be in an answer to charlie.
 SECRETS = re.compile(

@@ -47,7 +47,7 @@ def test_assumptions_and_what_follows(store: Store, shipped: Shipped, admin: Cal
     after = alice.json(f"/roi/estimate?{PERIOD}")
     assert after["assumptions"]["hourlyCost"] == 87.5
     assert after["basis"]["seats"] == pytest.approx(1200 * 12 / 365.25 * 31)
-    assert after["refused"]["code"] in ("low_coverage", "few_pull_requests")
+    assert (after["basis"]["coverage"], after["refused"]["code"]) == (0.6, "few_pull_requests")
     assert put(admin, team="storefront", hourlyCost=200).json["team"] == "Storefront"
     assert alice.json(f"/roi/estimate?{PERIOD}&team=Storefront")["assumptions"]["hourlyCost"] == 200
     assert [entry[1:] for entry in audit_of(store, shipped.organization.id)][-2:] == [

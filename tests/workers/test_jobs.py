@@ -29,7 +29,6 @@ from costlens.store import tables
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
 from costlens.store.run_changes import Selection
-from tests.databases import only_sqlite
 from tests.e2e.facts import REPOSITORY, write_snapshot
 from tests.e2e.servers import environment, run, valkey, wait_until
 from workers import linking as jobs
@@ -228,13 +227,14 @@ def test_every_periodic_job_can_be_found_by_a_worker() -> None:
     assert all(callable(import_attribute(name)) for name in names)
 
 
-@only_sqlite  # the job fails before it has a database
-def test_a_failing_job_is_tried_again_and_then_kept_among_the_failed(workplace: Workplace, tmp_path: Path) -> None:
+def test_a_failing_job_is_tried_again_and_then_kept_among_the_failed(
+    workplace: Workplace, engine: str, tmp_path: Path
+) -> None:
     assert JobQueue(workplace.settings.queue_url).link_soon(workplace.organization.id, 1)
     (name,) = planned(workplace.redis).get_job_ids()
     failed = FailedJobRegistry("default", connection=workplace.redis)
     nowhere = tmp_path / "nowhere"
-    broken = f"sqlite:///{nowhere}/x.db"
+    broken = {"sqlite": f"sqlite:///{nowhere}/x.db", "postgresql": f"postgresql://costlens@/x?host={nowhere}"}[engine]
     for left in (2, 1, 0):
         workplace.work(database=broken)
         assert Job.fetch(name, connection=workplace.redis).retries_left == left

@@ -22,13 +22,6 @@ from costlens.web.ui.roi import RoiFilters
 from tests.web.caller import Caller
 from tests.web.conftest import Shipped
 
-
-# What is refused never reaches the database.
-@pytest.fixture(scope="module")
-def engine() -> str:
-    return "sqlite"
-
-
 NOW = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
 NAV = Nav(
     "Acme",
