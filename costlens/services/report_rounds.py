@@ -64,12 +64,13 @@ def missing(store: Store, now: datetime) -> list[Round]:
 def make_round(store: Store, one: Round, *, now: datetime | None = None, progress: Progress | None = None) -> int:
     """Makes the reports of a round that are not there yet, teams and repositories first; answers how many.
 
-    Only teams and repositories with spend or closed pull requests get one. Forgets nightly reports that are too old.
+    Only those with spend or closed pull requests get one. Forgets nightly reports that are too old.
     """
     at, organization, window = now or datetime.now(UTC), one.organization, one.window
     with store.read() as tx:
         there = stored_reports.stored_keys(tx, organization.id, one.kind, window.start, window.end)
-    wanted = [subject for subject in _subjects(store, one) if subject not in there]
+        quiet = not stored_reports.anything_in(tx, organization.id, window)
+    wanted = [] if quiet else [subject for subject in _subjects(store, one) if subject not in there]
     for done, (scope, id) in enumerate(wanted):
         if progress:
             progress("Reports", done, len(wanted))
@@ -84,12 +85,14 @@ def make_round(store: Store, one: Round, *, now: datetime | None = None, progres
 
 
 def _subjects(store: Store, one: Round) -> Iterator[tuple[str, int]]:
-    there = team_reports.subject_names(store, one.organization.id)
+    anything, there = False, team_reports.subject_names(store, one.organization.id)
     for scope in ("team", "repository"):
         report = roi_report(store, one.organization.id, scope, window=one.window)
         for row in report.rows:
             figures = row.figures
-            busy = figures.spend.runs or figures.merged or figures.abandoned
-            if busy and row.id is not None and (scope, row.id) in there:
-                yield scope, row.id
-    yield "organization", 0  # always: it says that the round is done
+            if figures.spend.runs or figures.merged or figures.abandoned:
+                anything = True
+                if row.id is not None and (scope, row.id) in there:
+                    yield scope, row.id
+    if anything:
+        yield "organization", 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, case, delete, func, insert, select, tuple_, update
 
+from costlens.domain.periods import bounds
 from costlens.domain.roi import Filters, Window
 from costlens.domain.team_report import ModelUse
 from costlens.store import tables as t
@@ -159,6 +160,20 @@ def models_used(tx: Tx, organization_id: int, window: Window, before: Window, fi
             query = query.where(column == value)
     found = [ModelUse(row[0], row[1], *(int(value) for value in row[2:])) for row in tx.execute(query)]
     return sorted((one for one in found if one.runs), key=lambda one: (-one.cost, one.provider, one.model))
+
+
+def anything_in(tx: Tx, organization_id: int, window: Window) -> bool:
+    """Whether a window has spend or pull requests that ended in it: without, there is nothing to report."""
+    s, p = t.rollup_spend.c, t.pull_requests.c
+    begin, end = bounds(window)
+    return any(
+        tx.execute(select(column).where(column_of == organization_id, *conditions).limit(1)).first()
+        for column, column_of, conditions in (
+            (s.day, s.organization_id, [s.cut == "whole", s.day.between(window.start, window.end)]),
+            (p.id, p.organization_id, [p.merged_at >= begin, p.merged_at < end]),
+            (p.id, p.organization_id, [p.closed_at >= begin, p.closed_at < end]),
+        )
+    )
 
 
 def subscribe(tx: Tx, organization_id: int, team_id: int, member_id: int, at: datetime) -> None:
