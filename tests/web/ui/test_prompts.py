@@ -62,3 +62,15 @@ def test_nothing_to_show_says_why(owner: Person, alice: Caller) -> None:
     alice.post("/integrations/run", RUN)
     assert "No run matches" in owner.client.get("/app/acme/prompts?model=other").text
     assert owner.client.get("/app/acme/prompts/unheard-of").status_code == 404
+
+
+def test_a_prompt_without_runs_in_the_period_keeps_its_filters(alice: Caller, owner: Person) -> None:
+    alice.post("/integrations/run", RUN | {"promptId": "review-v1", "timestamp": "2025-01-10T12:00:00Z"})
+    page = "/app/acme/prompts/review-v1"
+    assert "Look at 12 months" in owner.client.get(page).text
+    filtered = owner.client.get(f"{page}?model=other").text
+    assert "No run matches" in filtered
+    assert f'href="{page}">Clear all' in filtered
+    assert "1 version" in owner.client.get(f"{page}?from=2025-01-01&to=2025-01-31").text
+    for missing in (f"{page}?format=csv", "/app/acme/prompts/unheard-of?model=other"):
+        assert owner.client.get(missing).status_code == 404
