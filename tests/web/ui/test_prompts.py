@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -62,6 +63,19 @@ def test_nothing_to_show_says_why(owner: Person, alice: Caller) -> None:
     alice.post("/integrations/run", RUN)
     assert "No run matches" in owner.client.get("/app/acme/prompts?model=other").text
     assert owner.client.get("/app/acme/prompts/unheard-of").status_code == 404
+
+
+def test_runs_without_a_price_are_no_zero(alice: Caller, owner: Person) -> None:
+    named = RUN | {"repo": "acme/web", "promptId": "review"}
+    house = {"model": "house-model"}
+    alice.post("/integrations/batch", {"runs": [named, named | house, named | house | {"promptId": "write"}]})
+    page = " ".join(
+        re.sub(r"<[^>]*>", " ", owner.client.get("/app/acme/repositories/acme/web?tab=prompts").text).split()
+    )
+    assert "review 2 100.0 % $0.0040 $0.0040" in page
+    assert "write 1 100.0 % – no price" in page
+    costs = {row["promptId"]: row["cost"] for row in owner.client.get("/app/acme/overview?format=json").json["prompts"]}
+    assert costs == {"review": 0.004, "write": None}
 
 
 def test_a_prompt_without_runs_in_the_period_keeps_its_filters(alice: Caller, owner: Person) -> None:
