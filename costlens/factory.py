@@ -33,6 +33,7 @@ from costlens.web.api import (
 )
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
+from costlens.web.converters import set_up_converters
 from costlens.web.idempotency import set_up_idempotency
 from costlens.web.limits import set_up_limits
 from costlens.web.payload import set_up_packing
@@ -95,6 +96,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     if settings.base_url.startswith("https:"):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    set_up_converters(app)
     errors.set_up_errors(app)
     set_up_sessions(app)
     set_up_limits(app)

@@ -38,6 +38,16 @@ def parse_day(text: str, field: str) -> date:
         raise InvalidInput(f"{field} must be a date such as 2026-01-31", field=field) from error
 
 
+def bounded_day(text: str, field: str) -> date:
+    """The same for a day that figures can be asked of: neither before FIRST_DAY nor after LAST_DAY."""
+    day = parse_day(text, field)
+    if day < FIRST_DAY:
+        raise InvalidInput(f"{field} must not be before {FIRST_DAY}", field=field)
+    if day > LAST_DAY:
+        raise InvalidInput(f"{field} must not be after {LAST_DAY}", field=field)
+    return day
+
+
 def window(
     period: str | None, timezone: str, today: date, *, start: str | None = None, end: str | None = None
 ) -> Window:
@@ -54,12 +64,8 @@ def window(
         return last_days(days, timezone, today)
     if start is None:
         raise InvalidInput("startDate is needed where endDate is given", field="startDate")
-    first = parse_day(start, "startDate")
-    last = today if end is None else parse_day(end, "endDate")
-    if first < FIRST_DAY:
-        raise InvalidInput(f"startDate must not be before {FIRST_DAY}", field="startDate")
-    if last > LAST_DAY:
-        raise InvalidInput(f"endDate must not be after {LAST_DAY}", field="endDate")
+    first = bounded_day(start, "startDate")
+    last = today if end is None else bounded_day(end, "endDate")
     if first > last:
         raise InvalidInput("startDate must not be after endDate", field="startDate")
     if (last - first).days >= MAX_DAYS:

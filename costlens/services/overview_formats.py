@@ -40,7 +40,7 @@ def overview_json(found: Overview) -> dict[str, Any]:
                 "promptId": row.value or None,
                 "runs": row.runs,
                 "succeeded": row.succeeded,
-                "cost": dollars(row.cost_nanos),
+                "cost": dollars(row.cost_nanos) if row.priced_runs or not row.runs else None,
                 "unpricedRuns": row.runs - row.priced_runs,
             }
             for row in found.prompts

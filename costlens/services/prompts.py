@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from costlens.domain.errors import NotFound
-from costlens.domain.periods import bounds
+from costlens.domain.periods import FIRST_DAY, LAST_DAY, bounds
 from costlens.domain.roi import Window
 from costlens.store import analytics, usage
 from costlens.store.analytics import Amounts, Where
@@ -93,6 +93,14 @@ def prompt(
     for row in sorted(rows, key=lambda row: (-row.cost_nanos, row.model)):
         models.setdefault(row.prompt_id, []).append(row)
     return PromptDetails(window, _prompt(name, {each: _total(own) for each, own in models.items()}), models, shipped)
+
+
+def is_known(store: Store, organization: Organization, prompt_id: str) -> bool:
+    """Whether a run of any time names a version of this prompt."""
+    name = base_name(prompt_id)
+    with store.read() as tx:
+        names = analytics.names_in(tx, organization.id, "prompt", FIRST_DAY, LAST_DAY)
+    return any(each and base_name(each) == name for each in names)
 
 
 def _prompt(name: str, versions: Mapping[str, Amounts]) -> Prompt:

@@ -83,7 +83,7 @@ def pull_details_json(found: PullDetails, url: str | None) -> dict[str, Any]:
         ],
         "prompts": None
         if found.prompts is None
-        else [{"promptId": each.prompt, "runs": each.runs, "cost": each.cost / NANOS} for each in found.prompts],
+        else [{"promptId": each.prompt, "runs": each.runs, "cost": each.cost_nanos / NANOS} for each in found.prompts],
         "runs": [_link_json(row) for row in found.runs],
         "suggestions": [_link_json(row) for row in found.others],
     }

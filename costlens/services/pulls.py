@@ -58,7 +58,8 @@ class PromptCost:
 
     prompt: str
     runs: int
-    cost: int
+    priced_runs: int
+    cost_nanos: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class PullDetails:
     @property
     def run_cost(self) -> int | None:
         """What the prompts that it brought in have cost since the merge. None: not known."""
-        return None if self.prompts is None else sum(each.cost for each in self.prompts)
+        return None if self.prompts is None else sum(each.cost_nanos for each in self.prompts)
 
 
 def find(tx: Tx, organization_id: int, repository: str, number: int) -> int:

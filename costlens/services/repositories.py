@@ -40,7 +40,8 @@ class PromptSum:
     prompt: str | None
     runs: int
     succeeded: int
-    cost: int
+    priced_runs: int
+    cost_nanos: int
 
 
 def repository(store: Store, organization_id: int, name: str, window: Window, filters: Filters) -> Repository:
@@ -91,7 +92,8 @@ def prompts(
             None,
             sum(row.runs for row in rest),
             sum(row.succeeded for row in rest),
-            sum(row.cost for row in rest),
+            sum(row.priced_runs for row in rest),
+            sum(row.cost_nanos for row in rest),
         ),
     ]
 

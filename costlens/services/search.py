@@ -30,7 +30,7 @@ class Found:
     pulls: tuple[FoundPull, ...]
     prompts: tuple[str, ...]  # without their versions
     models: tuple[str, ...]
-    repositories: tuple[tuple[int, str], ...]  # id and name
+    repositories: tuple[str, ...]
 
     @property
     def count(self) -> int:
@@ -67,7 +67,7 @@ def search(store: Store, organization: Organization, text: str) -> Found:
         pulls=tuple(pulls),
         prompts=tuple(dict.fromkeys(map(base_name, prompts))),
         models=tuple(models),
-        repositories=tuple((row.id, row.name) for row in repositories if text.lower() in row.name.lower())[:FEW],
+        repositories=tuple(row.name for row in repositories if text.lower() in row.name.lower())[:FEW],
     )
 
 

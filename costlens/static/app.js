@@ -30,7 +30,7 @@ document.addEventListener("DOMContentLoaded", () => {
     button.addEventListener("click", () => copy(button, location.href));
   }
 
-  const search = document.querySelector("input[type=search]");
+  const search = document.querySelector(".search input");
   const keys = document.getElementById("keys");
   const showKeys = () => {
     keys.querySelector("[data-if-search]").hidden = !search;
@@ -63,7 +63,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (event.key === "?" && keys && !keys.open) showKeys();
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") document.querySelector("details:is(.org, .why)[open]")?.removeAttribute("open");
+    if (event.key === "Escape") document.querySelector("details:is(.org, .why, .confirm)[open]")?.removeAttribute("open");
   });
 
   const charts = [...document.querySelectorAll("canvas[data-chart]")].map(spendChart);

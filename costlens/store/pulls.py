@@ -140,11 +140,19 @@ def merged_costs(tx: Tx, organization_id: int, repository_id: int, since: dateti
 
 
 def prompts_of_pull(tx: Tx, organization_id: int, pull_request_id: int, since: date) -> Sequence[Row[Any]]:
-    """promptIds that the diff brings in, with runs and cost of each since a day, that day included; dearest first."""
+    """promptIds that the diff brings in, dearest first, with what ran since a day, that day included.
+
+    Each with runs, runs with a price, and cost.
+    """
     brought, sums = t.pull_request_prompts.c, t.rollup_dimension.c
     cost = _whole(func.coalesce(func.sum(sums.cost_nanos), 0)).label("cost_nanos")
     return tx.execute(
-        select(brought.prompt_id, _whole(func.coalesce(func.sum(sums.runs), 0)).label("runs"), cost)
+        select(
+            brought.prompt_id,
+            _whole(func.coalesce(func.sum(sums.runs), 0)).label("runs"),
+            _whole(func.coalesce(func.sum(sums.priced_runs), 0)).label("priced_runs"),
+            cost,
+        )
         .outerjoin(
             t.rollup_dimension,
             and_(

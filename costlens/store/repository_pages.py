@@ -91,7 +91,7 @@ def _of_run(filters: Filters) -> list[Any]:
 def prompt_sums(
     tx: Tx, organization_id: int, repository_id: int, window: Window, filters: Filters
 ) -> Sequence[Row[Any]]:
-    """Runs, successes and cost of the window by promptId ('': not named), dearest first."""
+    """Runs, successes, runs with a price and cost of the window by promptId ('': not named), dearest first."""
     day = t.rollup_day.c
     conditions = [
         day.organization_id == organization_id,
@@ -108,6 +108,7 @@ def prompt_sums(
             day.prompt_id,
             cast(func.sum(day.runs), BigInteger).label("runs"),
             cast(func.sum(day.succeeded), BigInteger).label("succeeded"),
+            cast(func.sum(day.priced_runs), BigInteger).label("priced_runs"),
             cost,
         )
         .where(*conditions)

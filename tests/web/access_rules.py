@@ -125,7 +125,7 @@ PAGES: dict[str, Page] = {
     "run_pages.run_page": Page(),
     "run_pages.search_page": Page(),
     "prompt_pages.prompts_page": Page(),
-    "prompt_pages.prompt_page": Page(status=404),  # no run names the prompt
+    "prompt_pages.prompt_page": Page(),
     "model_pages.models_page": Page(),
     "price_pages.prices_page": Page(),
     "price_pages.preview_price": Page(KEEPERS, 400),  # nothing is asked

@@ -96,9 +96,9 @@ RUNS = RunsPage(
 DETAIL = RunDetail(
     run=RUN,
     lines=(
-        TokenLine("Input, not cached", 12_204, 3_000_000, 36_612_000),
-        TokenLine("Cache read", 120_000, 300_000, 36_000_000),
-        TokenLine("Output", 16_000, 11_168_400, 178_694_400),
+        TokenLine("Input, not cached", 12_204, "$3.00", 36_612_000),
+        TokenLine("Cache read", 120_000, "$0.30", 36_000_000),
+        TokenLine("Output", 16_000, "$11.1684", 178_694_400),
     ),
     price_facts=(("Price source", "genai-prices"), ("Tier", "standard")),
     facts=(("Session", "b2d90e71"), ("Branch", "fix/capture-retry")),

@@ -349,6 +349,11 @@ def test_a_wrong_method(alice: Caller, unchanged: Callable[[], None], prefix: st
     error_of(alice.post(f"{prefix}/usage", {}), 405, "method_not_allowed")
 
 
+def test_an_id_that_no_database_holds(alice: Caller) -> None:
+    for path in ("/people", "/roi/reports", "/roi/pull-requests/acme/web"):
+        error_of(alice.get(f"{path}/{'9' * 20}"), 404, "not_found")
+
+
 @pytest.mark.parametrize(
     "run", ["run_0000000000000", "run_", "run_zzzzzzzzzzzzz", "req_0000000000000", "%00", "1", "é"]
 )

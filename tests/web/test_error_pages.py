@@ -58,6 +58,12 @@ def test_a_person_who_is_lost_gets_a_page_and_a_program_json(client: FlaskClient
     error_of(client.get("/runs", headers=HTML), 401, "unauthorized")
 
 
+def test_an_id_that_no_database_holds(client: FlaskClient, store: Store, acme: Organization) -> None:
+    client.get(f"/sign-in/{sign_in_link(store, 'alice@example.com')}")
+    for path in ("reports/{}", "settings/identities/{}", "settings/teams/{}", "models/prices/{}/remove"):
+        assert client.get(f"/app/acme/{path.format('9' * 20)}").status_code == 404
+
+
 def test_a_form_that_is_too_large(client: FlaskClient, settings: Settings) -> None:
     client.application.config["MAX_CONTENT_LENGTH"] = 1_000
     response = client.post(f"/set-up/{set_up_token(settings)}", data={"organization": "a" * 2_000})

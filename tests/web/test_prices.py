@@ -134,7 +134,8 @@ def test_repricing_a_period(admin: Caller) -> None:
     assert reprice(admin, endDate="2025-01-31")["runs"] == 1
     assert reprice(admin, startDate="2025-01-31", endDate="2025-02-01")["changed"] == 2
     for field in ("startDate", "endDate"):
-        assert error_of(admin.post("/models/reprice", {field: "soon"}), 400, "invalid_input")["field"] == field
+        for day in ("soon", "0001-01-01", "9999-12-31"):
+            assert error_of(admin.post("/models/reprice", {field: day}), 400, "invalid_input")["field"] == field
 
 
 def test_more_runs_than_one_request_reprices(admin: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import msgspec
 from flask import Blueprint, Response
 
 from costlens.domain.errors import InvalidInput, TooLarge, Unavailable
-from costlens.domain.periods import day_start, last_days, local_day, parse_day
+from costlens.domain.periods import bounded_day, day_start, last_days, local_day
 from costlens.domain.price_list import price_list
 from costlens.domain.rate_cards import OVERRIDE_RATES, Override, price_data_version
 from costlens.domain.shown import NANOS, moment
@@ -203,7 +203,7 @@ def reprice_runs() -> Response:
         require_key("admin")
     zone = key.organization.timezone
     where = Selection(
-        since=day_start(parse_day(asked.start_date, "startDate"), zone) if asked.start_date else None,
+        since=day_start(bounded_day(asked.start_date, "startDate"), zone) if asked.start_date else None,
         until=_after(asked.end_date, zone) if asked.end_date else None,
         provider=asked.provider.strip().lower() if asked.provider else None,
         model=asked.model,
@@ -214,11 +214,7 @@ def reprice_runs() -> Response:
 
 def _after(text: str, zone: str) -> datetime:
     """Where the day after begins, as the end of a period is included."""
-    day = parse_day(text, "endDate")
-    try:
-        return day_start(day.fromordinal(day.toordinal() + 1), zone)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput("endDate is out of range", field="endDate") from error
+    return day_start(bounded_day(text, "endDate") + timedelta(days=1), zone)
 
 
 def reprice_some(

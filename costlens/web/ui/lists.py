@@ -99,7 +99,7 @@ class TokenLine:
 
     name: str
     tokens: int
-    picos: int | None  # pico-dollars per token. None: no price
+    rate: str | None  # dollars for a million tokens, or once a run, with all digits. None: no price
     cost: int | None  # nano-dollars. None: no price
 
 

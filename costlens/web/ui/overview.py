@@ -23,6 +23,7 @@ from costlens.web.ui.filter_bar import bar_of, instead
 from costlens.web.ui.filters import Chosen, Dates, a_text, an_id, one_of, period_name, query_of, read
 from costlens.web.ui.frame import frame, signed_in
 from costlens.web.ui.nav import Nav, page_url
+from costlens.web.ui.pulls import repository_url
 
 SERIES = 4  # providers with a colour of their own; the rest is Other
 LISTED = 6  # rows of a short table before "more"
@@ -108,6 +109,9 @@ def render_overview(found: Overview, chosen: Chosen[OverviewFilters], bar: Any, 
         """The runs or pull requests behind a figure."""
         return page_url(nav, target, basis | query)
 
+    def repository_page(name: str) -> str:
+        return repository_url(nav, name, {key: basis.get(key) for key in ("period", "from", "to", "team", "provider")})
+
     colours = _colours(found.providers)
     by_cost = sorted((row for row in report.rows if row.id is not None), key=lambda row: -row.figures.spend.code)
     rest = by_cost[LISTED:]
@@ -121,6 +125,7 @@ def render_overview(found: Overview, chosen: Chosen[OverviewFilters], bar: Any, 
         bar=bar,
         period_name=period_name(filters, report.window),
         rows_behind=rows_behind,
+        repository_page=repository_page,
         report_url=page_url(nav, "repositories", query_of(filters)),
         csv_url=page_url(nav, "overview", query_of(filters) | {"format": "csv"}),
         json_url=page_url(nav, "overview", query_of(filters) | {"format": "json"}),

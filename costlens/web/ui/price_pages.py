@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from costlens.domain.errors import CostLensError, InvalidInput, TooLarge
-from costlens.domain.periods import day_start, last_days, local_day, parse_day
+from costlens.domain.periods import FIRST_DAY, LAST_DAY, MAX_DAYS, bounded_day, day_start, last_days, local_day
 from costlens.domain.pricing import Override, RateCard, find_card
 from costlens.services import prices
 from costlens.services.models import models
@@ -48,7 +48,7 @@ class Preview:
 
     runs: int  # that are looked at
     found: Repriced | None  # None: too many to look at within a request
-    runs_url: str  # all that are looked at
+    runs_url: str | None  # all that are looked at. None: no page lists just these
 
 
 def blueprint() -> Blueprint:
@@ -179,24 +179,25 @@ def picos_shown(picos: int) -> str:
 
 
 def _look(where: Selection, tried: Sequence[Override] | None) -> Preview:
-    organization = page_organization()
-    query = {"provider": where.provider, "model": where.model}
-    zone = organization.timezone
-    first = where.since.astimezone(UTC) if where.since else None
-    last = where.until - timedelta(milliseconds=1) if where.until else None
-    if first and first > OLDEST:
-        query["from"] = local_day(first, zone).isoformat()
-    else:
-        query["period"] = "12m"
-    if last and "from" in query:
-        query["to"] = local_day(last, zone).isoformat()
-    runs_url = page_url(frame(organization.slug).nav, "runs", query)
+    organization, runs_url = page_organization(), _runs_url(where)
     try:
         found = reprice_some(organization.id, where, apply=False, by="", prices=tried)
     except TooLarge:
         return Preview(count(context().store, organization.id, where), None, runs_url)
     assert isinstance(found, Repriced)  # a dry run is never left to a job
     return Preview(found.runs, found, runs_url)
+
+
+def _runs_url(where: Selection) -> str | None:
+    """The list of just these runs. None: it has none, as its period is whole days and not longer than MAX_DAYS."""
+    organization = page_organization()
+    zone = organization.timezone
+    first = local_day(where.since, zone) if where.since else None
+    last = local_day(where.until or datetime.now(UTC), zone) - timedelta(days=1 if where.until else 0)
+    if first is None or day_start(first, zone) != where.since or not 0 <= (last - first).days < MAX_DAYS:
+        return None
+    query = {"provider": where.provider, "model": where.model, "from": first, "to": last if where.until else None}
+    return page_url(frame(organization.slug).nav, "runs", query)
 
 
 def _preview_page(action: str, title: str, preview: Preview, **values: Any) -> str:
@@ -247,7 +248,7 @@ def _override(form: Mapping[str, str]) -> Override:
     provider, model = _name(form, "provider").lower(), _name(form, "model")
     since = OLDEST
     if form["since"]:
-        since = max(OLDEST, day_start(_day(form["since"], "since"), page_organization().timezone).astimezone(UTC))
+        since = max(OLDEST, day_start(_day(form["since"], "since"), page_organization().timezone))
     if form["kind"] == "alias":
         return Override(provider, model, since, _name(form, "alias"))
     picos = {column: _picos(form[name], name, label) for name, column, label in RATES if form[name] or name in _NEEDED}
@@ -265,7 +266,7 @@ def _name(form: Mapping[str, str], field: str) -> str:
 def _picos(text: str, field: str, label: str) -> int:
     try:
         picos = Decimal(text.removeprefix("$").replace(",", "")) * PER_TOKEN
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or one that no Decimal holds
         picos = Decimal(-1)
     if not picos.is_finite() or not 0 <= picos <= 10**12 or picos != picos.to_integral_value():
         raise InvalidInput(
@@ -274,11 +275,11 @@ def _picos(text: str, field: str, label: str) -> int:
     return int(picos)
 
 
-def _day(text: str, field: str) -> Any:
+def _day(text: str, field: str) -> date:
     try:
-        return parse_day(text, field)
+        return bounded_day(text, field)
     except InvalidInput as error:
-        raise InvalidInput("Give a date such as 2026-01-31", field=field) from error
+        raise InvalidInput(f"Give a date such as 2026-01-31, from {FIRST_DAY} to {LAST_DAY}", field=field) from error
 
 
 def _selection(override: Override) -> Selection:
@@ -293,15 +294,9 @@ def _dated(given: Mapping[str, str]) -> Selection:
     for name in ("provider", "model"):
         if text[name]:
             _name(text, name)
-    until = None
-    if text["to"]:
-        try:
-            until = day_start(_day(text["to"], "to") + timedelta(days=1), zone)
-        except OverflowError as error:
-            raise InvalidInput("Give a date such as 2026-01-31", field="to") from error
     return Selection(
         since=day_start(_day(text["from"], "from"), zone) if text["from"] else None,
-        until=until,
+        until=day_start(_day(text["to"], "to") + timedelta(days=1), zone) if text["to"] else None,
         provider=text["provider"].lower() or None,
         model=text["model"] or None,
     )

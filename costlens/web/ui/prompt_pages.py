@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from flask import Blueprint, Response, render_template, request
 
+from costlens.domain.errors import NotFound
 from costlens.services import prompts as prompt_service
 from costlens.services.prompts import Prompt, PromptDetails, PromptReport
 from costlens.services.shell import names_of_runs
@@ -147,7 +148,7 @@ def _line(one: Prompt, nav: Nav, basis: Mapping[str, str]) -> Line:
 
 
 def prompt_page(slug: str, prompt_id: str) -> Response:
-    """One prompt: cost per run, success, latency, models and merged work of each version."""
+    """One prompt: cost per run, success, latency, models and merged work of each version. Raises NotFound."""
     around = frame(slug)
     organization, nav = around.organization, around.nav
     page = "prompts/" + path_part(prompt_id)
@@ -155,13 +156,15 @@ def prompt_page(slug: str, prompt_id: str) -> Response:
     bar = bar_of(nav, page, chosen, options=names_of_runs(context().store, organization.id, chosen.window))
     if other := instead(nav, page, prompt_id, chosen, bar):
         return other
-    where = where_of(chosen.filters)
-    found = prompt_service.prompt(context().store, organization, chosen.window, prompt_id, where)
-    match form_asked():
-        case "json":
-            return json_answer(prompt_answer(found))
-        case str(form):
-            return prompt_file(form, organization, found)
+    form, found = form_asked(), None
+    try:
+        where = where_of(chosen.filters)
+        found = prompt_service.prompt(context().store, organization, chosen.window, prompt_id, where)
+    except NotFound:
+        if form or not prompt_service.is_known(context().store, organization, prompt_id):
+            raise
+    if found and form:
+        return json_answer(prompt_answer(found)) if form == "json" else prompt_file(form, organization, found)
     basis = query_of(chosen.filters, *SPAN, *NARROWED)
     return Response(
         render_template(
@@ -169,9 +172,9 @@ def prompt_page(slug: str, prompt_id: str) -> Response:
             nav=nav,
             page="prompts",
             bar=bar,
-            name=found.prompt.name,
-            total=found.prompt.sums,
-            columns=columns_of(found, nav, basis),
+            path=page,
+            name=prompt_service.base_name(prompt_id),
+            columns=columns_of(found, nav, basis) if found else [],
             outcomes=OUTCOMES,
             list_url=page_url(nav, "prompts", basis),
             file_url=page_url(nav, page, query_of(chosen.filters)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -67,6 +68,11 @@ def render_pull(found: PullDetails, nav: Nav, url: str | None) -> str:
 def pull_page_url(nav: Nav, repository: str, number: int) -> str:
     """The address of a pull request's page."""
     return page_url(nav, f"pulls/{quote(repository)}/{number}")
+
+
+def repository_url(nav: Nav, repository: str, query: Mapping[str, object] | None = None) -> str:
+    """The address of a repository's page."""
+    return page_url(nav, f"repositories/{quote(repository)}", query)
 
 
 def shown_sentence(evidence: dict[str, object]) -> Markup:

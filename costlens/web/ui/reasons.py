@@ -26,8 +26,8 @@ REASONS: Mapping[tuple[str, str], Reason] = MappingProxyType(
         ("suggested", ""): Reason(
             "Suggested",
             "A weak sign points to a pull request: confirm or reject it on the run, or on the pull request.",
-            "runs?state=suggested",
-            "Suggested runs",
+            None,
+            "",
         ),
         ("pending", ""): Reason(
             "Pending",

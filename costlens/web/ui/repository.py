@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, render_template, request
 
+from costlens.domain.errors import InvalidInput
 from costlens.domain.periods import bounds
 from costlens.domain.roi import Filters
 from costlens.domain.runs import show_id
@@ -92,7 +93,10 @@ def repository_page(slug: str, repository: str) -> Response:
         sort=asked.sort,
         ascending=asked.ascending,
     )
-    if form := file_form():
+    form = file_form()
+    if form and asked.tab != "pulls":
+        raise InvalidInput("Only the pull requests of a repository are a file", field="format")
+    if form:
         return pulls_file(load, form, asked.cursor, f"{repository.replace('/', '-')}-pull-requests")
     query = query_of(asked)
     span = query_of(asked, "period", "from", "to", "team", "provider")

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from flask import Response
 
+from costlens.domain.pricing import PriceLine
 from costlens.domain.runs import show_id
 from costlens.services import runs as run_service
 from costlens.services.runs import RunDetails
@@ -23,7 +24,7 @@ from costlens.web.formats import clock, moment
 from costlens.web.ui.lists import EvidenceLine, RunDetail, RunRow, TokenLine, render_run
 from costlens.web.ui.nav import Nav, page_url
 from costlens.web.ui.pulls import pull_page_url, shown_sentence
-from costlens.web.ui.usage import form_asked
+from costlens.web.ui.usage import exact_dollars, form_asked
 
 _CLASSES = {
     "input_uncached": "Input, not cached",
@@ -100,6 +101,10 @@ def render_details(
     )
 
 
+def _rate(line: PriceLine) -> str:
+    return exact_dollars(line.picos.scaleb(-12 if line.column == "run" else -6))
+
+
 def _input(run: Any) -> int:
     return int(run.input_uncached + run.cache_read + run.cache_write_5m + run.cache_write_1h)
 
@@ -112,7 +117,7 @@ def _without_cache(found: RunDetails) -> int | None:
 def _lines(found: RunDetails) -> tuple[TokenLine, ...]:
     if found.lines:
         return tuple(
-            TokenLine(_CLASSES[line.column], line.quantity, round(line.picos), line.cost_nanos) for line in found.lines
+            TokenLine(_CLASSES[line.column], line.quantity, _rate(line), line.cost_nanos) for line in found.lines
         )
     counts = found.run._mapping
     return tuple(TokenLine(_CLASSES[name], counts[name], None, None) for name in USAGE_COLUMNS if counts[name])

@@ -31,6 +31,7 @@ from costlens.web.ui.filters import query_of, read
 from costlens.web.ui.frame import frame, signed_in
 from costlens.web.ui.lists import RunFilters, RunRow, RunsPage, render_runs
 from costlens.web.ui.nav import Nav, page_url
+from costlens.web.ui.pulls import pull_page_url, repository_url
 from costlens.web.ui.run_detail import render_details
 from costlens.web.ui.usage import form_asked, named, path_part
 
@@ -190,6 +191,8 @@ def search_page(slug: str) -> Response:
             session_url=session_url(nav, found.session) if found.session else None,
             show_id=show_id,
             prompt_url=lambda name: page_url(nav, "prompts/" + path_part(name), {"period": "12m"}),
+            pull_url=lambda pull: pull_page_url(nav, pull.repository, pull.number),
+            repository_url=repository_url,
             now=datetime.now(UTC),
         )
     )
@@ -205,9 +208,9 @@ def _only(found: Found, nav: Nav) -> str | None:
     if found.runs:
         return page_url(nav, f"runs/{show_id('run', found.runs[0]['id'])}")
     if found.pulls:
-        return page_url(nav, "runs", {"pull": found.pulls[0].id})
+        return pull_page_url(nav, found.pulls[0].repository, found.pulls[0].number)
     if found.prompts:
         return page_url(nav, "prompts/" + path_part(found.prompts[0]), {"period": "12m"})
     if found.models:
         return page_url(nav, "runs", {"period": "12m", "model": found.models[0]})
-    return page_url(nav, "runs", {"period": "12m", "repository": found.repositories[0][0]})
+    return repository_url(nav, found.repositories[0])

@@ -73,7 +73,11 @@ def per_thousand(sums: Amounts | TokenSums) -> int | None:
 
 def rate(value: int, card: RateCard) -> str:
     """A rate of a card in dollars for a million tokens: "$2.50", "$0.075"."""
-    dollars = Decimal(value) / card.divisor / 1_000_000
+    return exact_dollars(Decimal(value) / card.divisor / 1_000_000)
+
+
+def exact_dollars(dollars: Decimal) -> str:
+    """All digits of an amount, and at least cents: "$2.50", "$0.075"."""
     text = f"{dollars.normalize():,f}"
     whole, _, part = text.partition(".")
     return f"${whole}.{part.ljust(2, '0')}"

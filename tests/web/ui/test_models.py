@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 
@@ -100,7 +101,9 @@ def test_an_alias_from_a_date_on(alice: Caller, admin: Person) -> None:
         ({"input": "0.0000001"}, "at most six decimals"),
         ({"cache_read": "2000000"}, "Cache read: give dollars"),
         ({"model": ""}, "The model needs a name"),
+        ({"input": "1e999999"}, "Input: give dollars"),
         ({"since": "soon"}, "Give a date such as"),
+        ({"since": "0001-01-01"}, "Give a date such as"),
         ({"kind": "alias"}, "The other model needs a name"),
     ],
 )
@@ -111,6 +114,17 @@ def test_a_price_that_cannot_be_is_told(admin: Person, change: dict[str, str], t
     ):
         assert response.status_code == 400
         assert told in response.text
+
+
+def test_runs_looked_at_are_listed_where_a_list_can(alice: Caller, admin: Person) -> None:
+    alice.post("/integrations/batch", {"runs": [RUN | {"timestamp": f"2025-02-0{day}T12:00:00Z"} for day in (1, 2, 3)]})
+    page = admin.client.get(f"{PRICES}/reprice", query_string=HOUSE | {"from": "2025-02-02", "to": "2025-02-02"}).text
+    assert "of 1 run looked at" in page
+    (url,) = set(re.findall(r'href="(/app/acme/runs\?[^"]*)"', page))
+    listed = admin.client.get(f"{html.unescape(url)}&format=json").json["runs"]
+    assert [run["timestamp"][:10] for run in listed] == ["2025-02-02"]
+    for query in ({}, {"from": "2016-01-01"}, {"to": "2025-02-02"}):  # more than a list's longest period
+        assert "/app/acme/runs?" not in admin.client.get(f"{PRICES}/reprice", query_string=HOUSE | query).text
 
 
 def test_members_look_and_do_not_change(alice: Caller, member: Person) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -62,3 +63,28 @@ def test_nothing_to_show_says_why(owner: Person, alice: Caller) -> None:
     alice.post("/integrations/run", RUN)
     assert "No run matches" in owner.client.get("/app/acme/prompts?model=other").text
     assert owner.client.get("/app/acme/prompts/unheard-of").status_code == 404
+
+
+def test_runs_without_a_price_are_no_zero(alice: Caller, owner: Person) -> None:
+    named = RUN | {"repo": "acme/web", "promptId": "review"}
+    house = {"model": "house-model"}
+    alice.post("/integrations/batch", {"runs": [named, named | house, named | house | {"promptId": "write"}]})
+    page = " ".join(
+        re.sub(r"<[^>]*>", " ", owner.client.get("/app/acme/repositories/acme/web?tab=prompts").text).split()
+    )
+    assert "review 2 100.0 % $0.0040 $0.0040" in page
+    assert "write 1 100.0 % – no price" in page
+    costs = {row["promptId"]: row["cost"] for row in owner.client.get("/app/acme/overview?format=json").json["prompts"]}
+    assert costs == {"review": 0.004, "write": None}
+
+
+def test_a_prompt_without_runs_in_the_period_keeps_its_filters(alice: Caller, owner: Person) -> None:
+    alice.post("/integrations/run", RUN | {"promptId": "review-v1", "timestamp": "2025-01-10T12:00:00Z"})
+    page = "/app/acme/prompts/review-v1"
+    assert "Look at 12 months" in owner.client.get(page).text
+    filtered = owner.client.get(f"{page}?model=other").text
+    assert "No run matches" in filtered
+    assert f'href="{page}">Clear all' in filtered
+    assert "1 version" in owner.client.get(f"{page}?from=2025-01-01&to=2025-01-31").text
+    for missing in (f"{page}?format=csv", "/app/acme/prompts/unheard-of?model=other"):
+        assert owner.client.get(missing).status_code == 404

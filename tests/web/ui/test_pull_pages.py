@@ -181,6 +181,7 @@ def test_a_repository_and_its_tabs(made: Worked, owner: Person) -> None:
     for words in ("No repository 1 $0.10", "Send repo (owner/name)", "Total 8 $17.50"):
         assert words in everywhere, (words, everywhere)
     assert "No direct work in this period" in look(owner, f"{REPOSITORY}?{DATES}&tab=commits")
+    look(owner, f"{REPOSITORY}?{DATES}&tab=commits&format=csv", 400)
     look(owner, "/app/acme/repositories/acme/none", 404)
     assert f'href="{REPOSITORY}?' in owner.client.get(f"/app/acme/repositories?{DATES}").text
 

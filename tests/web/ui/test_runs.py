@@ -9,9 +9,7 @@ import re
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import select
 
-from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.web.ui import run_pages
 from tests.web.caller import Caller
@@ -117,24 +115,24 @@ def test_who_may_set_a_price_is_led_to_it(alice: Caller, owner: Person, member: 
     assert "Set a price</a>" in owner.client.get(f"/app/acme/runs/{run}").text
     assert "Set a price</a>" not in member.client.get(f"/app/acme/runs/{run}").text
     assert "unknown, not zero" in member.client.get(f"/app/acme/runs/{run}").text
+    cheap = alice.post("/integrations/run", RUN | {"model": "gpt-4o-mini", "cacheReadTokens": 400}).json["run"]["id"]
+    assert re.search(r'Rate per million">\s*\$0\.075\s', owner.client.get(f"/app/acme/runs/{cheap}").text)
 
 
 def test_search_leads_to_what_is_meant(store: Store, shipped: Shipped, owner: Person, alice: Caller) -> None:
     alice.post("/integrations/batch", {"runs": [RUN | {"sessionId": "twice", "promptId": "write-v3"}] * 2})
     alice.post("/integrations/run", RUN | {"correlationId": "corr-1"})
-    with store.read() as tx:
-        pull = tx.scalar(select(t.pull_requests.c.id).where(t.pull_requests.c.number == 2))
     login = f"/app/acme/runs/{shipped.ids['login']}"
     for text, target in {
         shipped.ids["login"]: login,
         "login": login,  # the id of its request
-        "#2": f"/app/acme/runs?pull={pull}",
-        "web#2": f"/app/acme/runs?pull={pull}",
-        f"https://github.com/{WEB}/pull/2": f"/app/acme/runs?pull={pull}",
+        "#2": f"/app/acme/pulls/{WEB}/2",
+        "web#2": f"/app/acme/pulls/{WEB}/2",
+        f"https://github.com/{WEB}/pull/2": f"/app/acme/pulls/{WEB}/2",
         "twice": "/app/acme/runs?period=12m&session=twice",
         "WRIT": "/app/acme/prompts/write?period=12m",
         "unheard": "/app/acme/runs?period=12m&model=gpt-unheard-of",
-        "acme/w": f"/app/acme/runs?period=12m&repository={shipped.repository_id}",
+        "acme/w": f"/app/acme/repositories/{WEB}",
     }.items():
         response = owner.client.get(f"/app/acme/search?q={quote(text)}")
         assert (response.status_code, response.location) == (302, target), text

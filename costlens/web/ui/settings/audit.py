@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Blueprint, Response, request, stream_with_context
 
 from costlens.domain.errors import InvalidInput
-from costlens.domain.periods import day_start, parse_day
+from costlens.domain.periods import bounded_day, day_start
 from costlens.services import audit
 from costlens.store.audit import AuditFilter
 from costlens.web.access import current_member, needs, page_organization
@@ -56,6 +56,6 @@ def audit_log(slug: str) -> str | Response | tuple[str, int]:
 
 def _filter(query: dict[str, str]) -> AuditFilter:
     zone = page_organization().timezone
-    since = day_start(parse_day(query["from"], "from"), zone) if "from" in query else None
-    until = day_start(parse_day(query["to"], "to") + timedelta(days=1), zone) if "to" in query else None
+    since = day_start(bounded_day(query["from"], "from"), zone) if "from" in query else None
+    until = day_start(bounded_day(query["to"], "to") + timedelta(days=1), zone) if "to" in query else None
     return AuditFilter(since, until, query.get("actor"), query.get("action"))
