@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from types import MappingProxyType
 
 from costlens.domain.comparison import Matched
 from costlens.domain.estimates import Assumptions, Basis
 from costlens.domain.roi import RoiReport, RoiRow, per_unit
+from costlens.domain.unlinked import UNLINKED
 from costlens.domain.written import change, day, money, number, number_of, percent
 
 SCHEMA = 1  # counted up when stored inputs change their shape
@@ -18,16 +18,6 @@ FINDINGS = 3
 SMALL = 200  # less than one two-hundredth of the money is not worth a look
 MANY_RUNS = 20  # of a model, before its cost per run means something
 DEARER = 1.25
-
-# Reason → in words, and what fixes it.
-UNLINKED: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "no_repo": ("the runs name no repository", "Send repo (owner/name) and branch with each run."),
-        "no_person": ("nobody is known who made the runs", "Use personal API keys, or name the person in actor."),
-        "no_candidate": ("no work matches the runs", "Send branch or prNumber, and load newer GitHub data."),
-        "rejected": ("somebody rejected the links", "Nothing to do, unless a rejection was a mistake."),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +156,7 @@ def _unlinked(inputs: Inputs) -> Iterator[Finding]:
     spend, reasons, basis = inputs.roi.total.spend, inputs.roi.unlinked_reasons, _basis(inputs)
     if reasons:
         reason = max(sorted(reasons), key=lambda one: reasons[one])
-        words, fix = UNLINKED.get(reason, (reason, ""))
+        words, fix = UNLINKED[reason].why, UNLINKED[reason].fix
         share = percent(spend.unlinked / spend.code if spend.code else None)
         text = f"{money(spend.unlinked)} ({share} of code spend) is linked to no work" + (
             f": {words}." if len(reasons) == 1 else f"; for {money(reasons[reason])} of it {words}."

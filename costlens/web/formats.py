@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from costlens.domain.unlinked import words_of
 from costlens.domain.written import (
     UNKNOWN,
     change,
@@ -118,5 +119,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "ago": ago,
         "browser": browser,
         "until": until,
+        "unlinked": words_of,
     }
 )

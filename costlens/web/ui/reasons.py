@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from costlens.domain.unlinked import UNLINKED
 from costlens.services.repositories import Buckets
 from costlens.web.ui.nav import Nav, page_url
 
@@ -36,27 +37,26 @@ REASONS: Mapping[tuple[str, str], Reason] = MappingProxyType(
             "",
         ),
         ("unlinked", "no_repo"): Reason(
-            "No repository",
-            "Send repo (owner/name) and branch with each run, or bind the key to a repository.",
+            UNLINKED["no_repo"].label,
+            UNLINKED["no_repo"].fix,
             "settings/keys",
             "API keys",
         ),
         ("unlinked", "no_person"): Reason(
-            "No person",
-            "Use a personal key, or name the person of a shared key in actor.",
+            UNLINKED["no_person"].label,
+            UNLINKED["no_person"].fix,
             "settings/keys",
             "API keys",
         ),
         ("unlinked", "no_candidate"): Reason(
-            "No matching work",
-            "Send branch, sessionId or prNumber; read the repository from GitHub as far back as the runs; "
-            "or link the run by hand.",
+            UNLINKED["no_candidate"].label,
+            UNLINKED["no_candidate"].fix,
             "github",
             "GitHub",
         ),
         ("unlinked", "rejected"): Reason(
-            "Rejected",
-            "Somebody said that the link is wrong, or the branch is another person's: link it by hand, or leave it.",
+            UNLINKED["rejected"].label,
+            UNLINKED["rejected"].fix,
             None,
             "",
         ),
