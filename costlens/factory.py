@@ -77,23 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load_settings()
     folder = next(place for place in _TEMPLATES if place.exists())
     app = Flask("costlens", template_folder=str(folder), static_folder=str(Path(__file__).parent / "static"))
-    app.config.update(
-        SECRET_KEY=settings.secret_key,
-        MAX_CONTENT_LENGTH=settings.max_body_bytes,
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SECURE=settings.base_url.startswith("https:"),
-        PERMANENT_SESSION_LIFETIME=timedelta(days=30),
-        SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
-    )
-    redis = settings.queue_url
-    app.extensions["costlens"] = Context(
-        settings,
-        Store(settings.database_url, folder=settings.data),
-        JobQueue(redis),
-        RateLimits(redis),
-        ResponseCache(redis),
-    )
+    equip(app, settings)
     if settings.base_url.startswith("https:"):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     set_up_converters(app)
@@ -131,6 +115,27 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(area.blueprint())
     app.after_request(_request_id)
     return app
+
+
+def equip(app: Flask, settings: Settings) -> None:
+    """Gives an application its settings, and the store and queue that they name."""
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=settings.max_body_bytes,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SECURE=settings.base_url.startswith("https:"),
+        PERMANENT_SESSION_LIFETIME=timedelta(days=30),
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
+    )
+    redis = settings.queue_url
+    app.extensions["costlens"] = Context(
+        settings,
+        Store(settings.database_url, folder=settings.data),
+        JobQueue(redis),
+        RateLimits(redis),
+        ResponseCache(redis),
+    )
 
 
 def _request_id(response: Response) -> Response:

@@ -4,16 +4,18 @@ another organization.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from costlens.config import Settings, load_settings
-from costlens.factory import create_app
+from costlens.factory import create_app, equip
 from costlens.services import ingest, keys, usage
 from costlens.services.keys import create_key
 from costlens.services.organizations import create_organization, ensure_user
@@ -57,9 +59,19 @@ def store(settings: Settings) -> Iterator[Store]:
 @pytest.fixture
 def app(store: Store, settings: Settings) -> Iterator[Flask]:
     """The whole application on `store`'s database."""
-    made = create_app(settings)
+    made = _routed()
+    equip(made, settings)
     yield made
     made.extensions["costlens"].store.close()
+
+
+@functools.cache
+def _routed() -> Flask:
+    """One application for all tests of a process: making its routes takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        made = create_app(load_settings({"COSTLENS_DATA": folder}))
+    made.extensions["costlens"].store.close()
+    return made
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 from flask import Flask
 
+from costlens.config import Settings
+from costlens.factory import create_app
 from costlens.web.openapi.catalogue import OPERATIONS
 from costlens.web.openapi.document import document, routes
 from costlens.web.openapi.error_codes import error_codes
@@ -51,7 +53,8 @@ def test_bodies_are_described_by_the_types_that_check_them(described: Any) -> No
     assert body["properties"]["cacheWrite1hTokens"]["anyOf"][0]["maximum"] == 10**12
 
 
-def test_an_undescribed_route_is_told(app: Flask) -> None:
+def test_an_undescribed_route_is_told(settings: Settings) -> None:
+    app = create_app(settings)
     app.add_url_rule("/nothing/described", "api_nothing", lambda: "")
     with pytest.raises(KeyError, match="nothing"):
         document(app.url_map, "http://localhost")
