@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import URL, Dialect, Engine, create_engine, event
 
 from costlens.config import Settings, load_settings
 from costlens.factory import create_app, equip
@@ -23,6 +25,28 @@ from costlens.store import organizations as org_store
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
 from tests.databases import ENGINES, database_setting, database_url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Engines of one kind share a dialect and what was compiled for it: to compile anew in each test costs more than
+    most tests.
+    """
+    dialects: dict[str, Dialect] = {}
+    compiled: dict[Any, Any] = {}
+
+    def shared(url: URL, **options: Any) -> Engine:
+        made = create_engine(url, execution_options={"compiled_cache": compiled}, **options)
+        name = made.dialect.name
+        if name in dialects:
+            made.dialect = dialects[name]
+        else:  # a dialect that has not met its server yet knows too little
+            event.listen(made, "first_connect", lambda *_: dialects.setdefault(name, made.dialect))
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("costlens.store.engine.create_engine", shared)
+        yield
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -13,7 +13,9 @@ from sqlalchemy import event, text
 
 from costlens.store.engine import Store
 from costlens.store.migrate import upgrade
-from tests.postgres import postgres_database
+from tests.postgres import KeptRows, keep_rows, postgres_database, restore_rows
+
+Kept = bytes | KeptRows  # a SQLite file, or the rows of PostgreSQL's tables
 
 ENGINES = ("sqlite", "postgresql")
 # For a test of what only one engine has; each says why.
@@ -22,17 +24,24 @@ only_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=Tru
 
 
 @contextmanager
-def database_url(engine: str, *, migrated: bool = True) -> Iterator[str]:
-    """The address of a database with all tables and no rows, or with nothing; it is removed afterwards."""
+def database_url(engine: str, *, migrated: bool = True, kept: Kept | None = None) -> Iterator[str]:
+    """The address of a database with all tables and no rows, those kept, or nothing; it is removed afterwards."""
     if engine == "postgresql":
         with postgres_database(migrated=migrated) as url:
+            if isinstance(kept, KeptRows):
+                restore_rows(url, kept)
             yield url
     else:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "costlens.db"
             if migrated:
-                path.write_bytes(_migrated_file())
+                path.write_bytes(kept if isinstance(kept, bytes) else _migrated_file())
             yield f"sqlite:///{path}"
+
+
+def keep(url: str) -> Kept:
+    """What is in a database that nobody has open, for others to begin with."""
+    return Path(url.removeprefix("sqlite:///")).read_bytes() if url.startswith("sqlite") else keep_rows(url)
 
 
 @contextmanager

@@ -97,6 +97,37 @@ def _empty(name: str) -> bool:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """The rows of each table that has any, and where each sequence stands."""
+
+    tables: dict[str, bytes]
+    sequences: dict[str, int]
+
+
+def keep_rows(url: str) -> KeptRows:
+    with psycopg.connect(url) as connection:
+        tables = {}
+        for table in metadata.tables:
+            with connection.cursor().copy(f"COPY {table} TO STDOUT (FORMAT binary)".encode()) as rows:
+                found = b"".join(rows)
+            if connection.execute(f"SELECT EXISTS (SELECT FROM {table})".encode()).fetchone() == (True,):
+                tables[table] = found
+        moved = "SELECT sequencename, last_value FROM pg_sequences WHERE last_value IS NOT NULL"
+        return KeptRows(tables, {str(name): int(last) for name, last in connection.execute(moved)})
+
+
+def restore_rows(url: str, kept: KeptRows) -> None:
+    """Fills an empty database with them."""
+    with psycopg.connect(url) as connection:
+        connection.execute("SET session_replication_role = replica")  # the order of tables does not matter
+        for table, rows in kept.tables.items():
+            with connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT binary)".encode()) as into:
+                into.write(rows)
+        for name, last in kept.sequences.items():
+            connection.execute("SELECT setval(%s, %s)", (name, last))
+
+
 @functools.cache
 def _template() -> tuple[str, Any]:
     """A migrated database, to be copied, and its shape."""

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from costlens.config import Settings, load_settings
+from costlens.factory import create_app
 from costlens.github.snapshot import read_snapshot
 from costlens.services.keys import create_key
 from costlens.services.linking import link_repository
-from costlens.services.organizations import create_team
+from costlens.services.organizations import create_organization, create_team
 from costlens.services.sync import import_records
 from costlens.store.engine import Store
 from costlens.store.identity import find_repositories
-from costlens.store.organizations import Organization
+from costlens.store.organizations import Organization, find_organization
+from tests.databases import Kept, database_url, keep
 from tests.web.caller import Caller
 
 
@@ -87,7 +94,53 @@ class Shipped:
 
 
 @pytest.fixture
-def shipped(app: Flask, store: Store, acme: Organization, alice: Caller) -> Shipped:
+def settings(request: pytest.FixtureRequest, engine: str, tmp_path: Path) -> Iterator[Settings]:
+    """As of all tests; what `shipped` promises is in the database already."""
+    kept = _made_once(engine).database if "shipped" in request.fixturenames else None
+    with database_url(engine, kept=kept) as url:
+        yield load_settings({"COSTLENS_DATA": str(tmp_path / "data"), "DATABASE_URL": url})
+
+
+@pytest.fixture
+def alice_key(request: pytest.FixtureRequest, engine: str, store: Store) -> str:
+    """The personal key of alice, who owns Acme."""
+    return _made_once(engine).alice_key if "shipped" in request.fixturenames else _acme(store)
+
+
+@pytest.fixture
+def shipped(engine: str, acme: Organization) -> Shipped:
+    made = _made_once(engine)
+    return Shipped(acme, made.repository_id, dict(made.ids))
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    database: Kept
+    alice_key: str
+    repository_id: int
+    ids: dict[str, str]
+
+
+@functools.cache
+def _made_once(engine: str) -> _Made:
+    """Made in a database of its own, whose rows each test begins with: making them costs more than most tests."""
+    with TemporaryDirectory() as folder, database_url(engine) as url:
+        app = create_app(load_settings({"COSTLENS_DATA": folder, "DATABASE_URL": url}))
+        store: Store = app.extensions["costlens"].store
+        key = _acme(store)
+        repository_id, ids = _ship(app, store, Caller(app, key))
+        store.close()
+        return _Made(keep(url), key, repository_id, ids)
+
+
+def _acme(store: Store) -> str:
+    return create_organization(store, "Acme", "alice@example.com", plan="self-hosted").api_key
+
+
+def _ship(app: Flask, store: Store, alice: Caller) -> tuple[int, dict[str, str]]:
+    with store.read() as tx:
+        acme = find_organization(tx, "acme")
+    assert acme is not None
     create_team(store, acme.id, "Storefront")
     team = Caller(app, create_key(store, "Acme", "shared", team="Storefront"))
     ids = {}
@@ -101,4 +154,4 @@ def shipped(app: Flask, store: Store, acme: Organization, alice: Caller) -> Ship
         repository_id = find_repositories(tx, acme.id, [WEB])[WEB]
     for number in (repository_id, 0):
         link_repository(store, acme.id, number)
-    return Shipped(acme, repository_id, ids)
+    return repository_id, ids
