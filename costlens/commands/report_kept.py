@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from costlens.commands.report_http import dollars, fetch, table
+from costlens.commands.report_seats import seats_note
 
 _PERIODS = click.Choice(["7d", "28d", "91d", "12m"])
 _format = click.option(
@@ -98,8 +99,11 @@ def figures_table(figures: Mapping[str, Any]) -> str:
     ]
     rows.insert(2, ("Linked", *(_share(each["linkedShare"]) for each in (now, before))))
     rows.insert(3, ("Merged PRs", *(f"{each['mergedPullRequests']:,}" for each in (now, before))))
+    if "seats" in figures:
+        rows.insert(5, ("Seats", *(dollars(each["seats"]) for each in (now, before))))
     rows.append(("Merge yield", *(_share(each["mergeYield"]) for each in (now, before))))
-    return table(("Figure", "Now", "Before"), rows)
+    note = seats_note(figures)
+    return table(("Figure", "Now", "Before"), rows) + (f"\n\n{note}" if note else "")
 
 
 def estimate_lines(estimate: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from costlens.domain.roi import RoiReport, RoiRow, per_unit
 from costlens.domain.unlinked import UNLINKED
 from costlens.domain.written import change, day, money, number, number_of, percent
 
-SCHEMA = 1  # counted up when stored inputs change their shape
+SCHEMA = 2  # counted up when stored inputs change their shape; 2: seats
 KINDS = ("day", "week", "month", "asked")
 FINDINGS = 3
 SMALL = 200  # less than one two-hundredth of the money is not worth a look
