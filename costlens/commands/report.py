@@ -23,7 +23,7 @@ def report() -> None:
     """
 
 
-for _kept in (report_kept.team, report_kept.weekly, report_kept.compare):
+for _kept in (report_kept.team, report_kept.weekly, report_kept.make, report_kept.compare):
     report.add_command(_kept)
 
 

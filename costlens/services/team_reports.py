@@ -200,14 +200,15 @@ def heads(
     *,
     kind: str | None = None,
     subject: tuple[str, int] | None = None,
+    days: tuple[date, date] | None = None,
     before: int | None = None,
     limit: int,
 ) -> list[Head]:
-    """Stored reports, the newest first, from the one after the id `before`."""
+    """Stored reports, the newest first, from the one after the id `before`; `days`: of exactly these."""
     scope, scope_id = subject or (None, None)
     with store.read() as tx:
         rows = stored_reports.list_reports(
-            tx, organization_id, kind=kind, scope=scope, scope_id=scope_id, before=before, limit=limit
+            tx, organization_id, kind=kind, scope=scope, scope_id=scope_id, days=days, before=before, limit=limit
         )
         names = _names(tx, organization_id)
     return [_head(row, names.get((row.scope, row.scope_id), f"Deleted {row.scope}")) for row in rows]

@@ -12,6 +12,7 @@ from costlens.domain.periods import local_day, window
 from costlens.domain.team_report import KINDS, worth_a_look
 from costlens.queue import JobState
 from costlens.services import team_reports, weekly_mail
+from costlens.services.asked_reports import SECONDS
 from costlens.services.report_documents import estimated_of
 from costlens.services.report_lines import against, figure_lines, seats_words
 from costlens.services.team_reports import SCOPES, Stored
@@ -23,7 +24,6 @@ from costlens.web.ui.nav import Nav, page_url
 
 PAGE = "reports"
 ROWS = 50
-SECONDS = 900  # the longest that one report may take
 KIND_WORDS = {"day": "nightly", "week": "weekly", "month": "monthly", "asked": "on demand"}
 
 
