@@ -155,13 +155,14 @@ def estimated(
     Seats and roll-out are those of each day. A team filter brings the team's assumptions.
     """
     with store.read() as tx:
-        return estimated_in(tx, organization_id, report, filters, instead=instead)
+        assumed, basis = basis_in(tx, organization_id, report, filters, instead=instead)
+    return Estimated(assumed, basis, estimate(basis, assumed))
 
 
-def estimated_in(
+def basis_in(
     tx: Tx, organization_id: int, report: RoiReport, filters: Filters, *, instead: Assumptions | None = None
-) -> Estimated:
-    """The same within a transaction."""
+) -> tuple[Assumptions, Basis]:
+    """What the estimate of a report is computed from, within a transaction."""
     spend, known = report.total.spend, held(tx, organization_id, report, filters, instead=instead)
     expected = 0
     if spend.suggested:  # it is read from runs, so it is not asked for nothing
@@ -178,7 +179,7 @@ def estimated_in(
         rollout=known.rollout,
         hourly_cost_cents=report.hourly_cost_cents if own is None else own,
     )
-    return Estimated(assumed, basis, estimate(basis, assumed))
+    return assumed, basis
 
 
 def _admit(tx: Tx, organization_id: int, by: Member | str) -> str:

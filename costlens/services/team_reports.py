@@ -16,7 +16,7 @@ from costlens.domain.periods import bounds, local_day, previous_window
 from costlens.domain.rate_cards import price_data_version
 from costlens.domain.roi import Filters, Window
 from costlens.domain.team_report import SCHEMA, Inputs, PriceChange, PullLine, Subject
-from costlens.services.assumptions import estimated_in
+from costlens.services.assumptions import basis_in
 from costlens.services.comparing import Comparison, compare_in
 from costlens.services.money import own_prices
 from costlens.services.report_documents import document
@@ -138,7 +138,7 @@ def gather(
         models = stored_reports.models_used(tx, organization_id, window, previous_window(window), filters)
         ruleset = ruleset_of(tx, organization_id).version
         prices = [one for one in own_prices(tx, organization_id) if begin <= one.effective_from < end]
-        worth = estimated_in(tx, organization_id, report, filters)
+        assumed, basis = basis_in(tx, organization_id, report, filters)
         tell("Comparison", 2, 4)
         compared = _compared(tx, organization_id, kind, window, filters, now)
     return Inputs(
@@ -150,8 +150,8 @@ def gather(
         prices=price_data_version(),
         ruleset=ruleset,
         roi=report,
-        assumed=worth.assumed,
-        basis=worth.basis,
+        assumed=assumed,
+        basis=basis,
         pulls=tuple(listed),
         models=tuple(models),
         price_changes=tuple(
