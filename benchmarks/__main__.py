@@ -12,7 +12,18 @@ import sys
 from pathlib import Path
 
 DEFAULT = Path(__file__).parents[2] / "shared" / "data" / "linking"
-NAMES = ("start", "ingest", "api", "queries", "export", "link_events", "crash", "github_crash", "github_webhooks")
+NAMES = (
+    "start",
+    "ingest",
+    "api",
+    "queries",
+    "reports",
+    "export",
+    "link_events",
+    "crash",
+    "github_crash",
+    "github_webhooks",
+)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import click
 
 from costlens.commands import report_kept
 from costlens.commands.report_http import dollars, fetch, table
+from costlens.commands.report_seats import seats_note
 
 PATHS = {"repository": "repositories", "team": "teams", "pull-request": "pull-requests"}
 
@@ -22,7 +23,7 @@ def report() -> None:
     """
 
 
-for _kept in (report_kept.team, report_kept.weekly, report_kept.compare):
+for _kept in (report_kept.team, report_kept.weekly, report_kept.make, report_kept.compare):
     report.add_command(_kept)
 
 
@@ -66,7 +67,7 @@ def roi_table(body: Mapping[str, Any], by: str) -> str:
     rows.append(("Not code (production)", dollars(total["notCodeCost"]), *[""] * 7))
     rows.append(("Total", dollars(total["totalCost"]), *[""] * 7))
     title = f"{body['organization']}, {body['startDate']} to {body['endDate']} ({body['timezone']})"
-    notes = [_break_even_note(body)]
+    notes = [seats_note(body), _break_even_note(body)]
     if total["unpricedRuns"]:
         notes.append(f"{total['unpricedRuns']:,} runs have no price: their cost is unknown and not included.")
     return "\n".join([title, "", table(head, rows), "", *notes])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 import httpx
@@ -11,18 +12,27 @@ import httpx
 
 def fetch(path: str, query: Mapping[str, str | None]) -> httpx.Response:
     """A GET on the server. Raises ClickException with one clear line."""
+    told = {name: value for name, value in query.items() if value is not None}
+    return _call("GET", path, params=told)
+
+
+def send(path: str, body: Mapping[str, object]) -> httpx.Response:
+    """A POST of what is not None. Raises ClickException with one clear line."""
+    return _call("POST", path, json={name: value for name, value in body.items() if value is not None})
+
+
+def _call(method: str, path: str, **what: Any) -> httpx.Response:
     url = os.environ.get("COSTLENS_URL", "http://127.0.0.1:8787").rstrip("/")
     key = os.environ.get("COSTLENS_API_KEY")
     if not key:
         raise click.ClickException("Set COSTLENS_API_KEY to a key that `costlens key create` prints")
     if not key.isascii():
         raise click.ClickException("COSTLENS_API_KEY holds characters that no key has")
-    told = {name: value for name, value in query.items() if value is not None}
     try:
-        answer = httpx.get(f"{url}{path}", params=told, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+        answer = httpx.request(method, f"{url}{path}", headers={"Authorization": f"Bearer {key}"}, timeout=30, **what)
     except httpx.HTTPError as error:
         raise click.ClickException(f"No answer from {url}: {error}") from error
-    if answer.status_code != 200:
+    if answer.status_code not in (200, 202):
         try:
             message = answer.json()["error"]
         except (ValueError, KeyError):

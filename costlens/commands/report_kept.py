@@ -1,15 +1,18 @@
-"""`costlens report team|weekly|compare`: figures, estimate, kept reports and the comparison of a running server."""
+"""`costlens report team|weekly|make|compare`: figures, estimate, kept reports, comparison of a running server."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from costlens.commands.report_http import dollars, fetch, table
+from costlens.commands.report_http import dollars, fetch, send, table
+from costlens.commands.report_seats import seats_note
 
+_BEFORE = {"week": "week", "month": "month", "day": "period", "asked": "period"}
 _PERIODS = click.Choice(["7d", "28d", "91d", "12m"])
 _format = click.option(
     "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
@@ -43,7 +46,45 @@ def weekly(name: str | None, form: str) -> None:
     found = fetch("/roi/reports", {"kind": "week", "limit": "1", **of}).json()["reports"]
     if not found:
         raise click.ClickException("There is no weekly report yet: the first is made in the night after a week is over")
-    path = f"/roi/reports/{found[0]['id']}"
+    _print(found[0]["id"], form)
+
+
+@click.command()
+@click.option("--team", "name", help="Of this team.")
+@click.option("--repo", metavar="OWNER/NAME", help="Of this repository; without either, of the organization.")
+@click.option("--period", type=_PERIODS, help="Days that end today; 28d unless dates are given.")
+@click.option("--from", "start", metavar="YYYY-MM-DD", help="The first day.")
+@click.option("--to", "end", metavar="YYYY-MM-DD", help="The last day; today unless given.")
+@click.option("--again", is_flag=True, help="The next version, also where there is a report of these days.")
+@click.option("--seconds", type=click.IntRange(min=0), default=300, show_default=True, help="How long to wait for it.")
+@_format
+def make(
+    name: str | None,
+    repo: str | None,
+    period: str | None,
+    start: str | None,
+    end: str | None,
+    again: bool,
+    seconds: int,
+    form: str,
+) -> None:
+    """Have a worker make a report that is kept, wait for it and print it."""
+    body = {"team": name, "repo": repo, "period": period, "startDate": start, "endDate": end, "again": again}
+    asked = send("/roi/reports", body).json()
+    found, until = asked["report"], time.monotonic() + seconds
+    while found is None:
+        there = fetch(asked["url"], {}).json()["reports"]
+        found = next((one for one in there if one["version"] >= asked["version"]), None)
+        if found is None and time.monotonic() >= until:
+            raise click.ClickException(f"It is not made yet. It will be listed at {asked['url']}")
+        if found is None:
+            time.sleep(1)
+    _print(found["id"], form)
+
+
+def _print(report_id: int, form: str) -> None:
+    """A kept report, with the findings and the estimate in words where it is a table."""
+    path = f"/roi/reports/{report_id}"
     if form != "table":
         click.echo(fetch(path, {"format": form}).text, nl=False)
         return
@@ -56,7 +97,7 @@ def weekly(name: str | None, form: str) -> None:
         "",
         "Worth a look",
         *(f"{place}. {one['text']} {one['fix']}".rstrip() for place, one in enumerate(body["worthALook"], 1)),
-        *([] if body["worthALook"] else ["Nothing stands out against the week before."]),
+        *([] if body["worthALook"] else [f"Nothing stands out against the {_BEFORE[body['kind']]} before."]),
         "",
         *estimate_lines(body["estimate"]),
     ]
@@ -98,8 +139,11 @@ def figures_table(figures: Mapping[str, Any]) -> str:
     ]
     rows.insert(2, ("Linked", *(_share(each["linkedShare"]) for each in (now, before))))
     rows.insert(3, ("Merged PRs", *(f"{each['mergedPullRequests']:,}" for each in (now, before))))
+    if "seats" in figures:
+        rows.insert(5, ("Seats", *(dollars(each["seats"]) for each in (now, before))))
     rows.append(("Merge yield", *(_share(each["mergeYield"]) for each in (now, before))))
-    return table(("Figure", "Now", "Before"), rows)
+    note = seats_note(figures)
+    return table(("Figure", "Now", "Before"), rows) + (f"\n\n{note}" if note else "")
 
 
 def estimate_lines(estimate: Mapping[str, Any]) -> list[str]:

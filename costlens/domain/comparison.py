@@ -74,6 +74,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 )
 
 
+Stratum = tuple[int, int, int, int]  # author, size class, quarter, repository
+
+
 @dataclass(frozen=True, slots=True)
 class AuthorSum:
     """What one author adds to the effect: the sum of weighted differences, and the weights."""
@@ -133,20 +136,33 @@ def reverted_early(
     return None if now - merged_at < soon else False
 
 
+def match_all(pulls: Sequence[Compared]) -> tuple[Matched, ...]:
+    """Every metric; the stratum of each pull request, which is the same for all of them, is looked up once."""
+    keys = [_stratum(pull) for pull in pulls]
+    return tuple(_match(zip(keys, pulls, strict=True), metric) for metric in METRICS.values())
+
+
 def match(pulls: Iterable[Compared], metric: Metric) -> Matched:
     """Sorts pull requests into strata and compares the two kinds in each."""
-    strata: dict[tuple[int, int, int, int], tuple[list[float], list[float]]] = {}
+    return _match(((_stratum(pull), pull) for pull in pulls), metric)
+
+
+def _match(pulls: Iterable[tuple[Stratum, Compared]], metric: Metric) -> Matched:
+    strata: dict[Stratum, tuple[list[float], list[float]]] = {}
     plain: tuple[list[float], list[float]] = ([], [])
-    for pull in pulls:
+    for key, pull in pulls:
         value = metric.value(pull)
         if value is None:
             continue
         scaled = math.log(max(value, MINUTE)) if metric.kind == "ratio" else value
-        strata.setdefault(_stratum(pull), ([], []))[pull.assisted].append(scaled)
+        kinds = strata.get(key)
+        if kinds is None:
+            kinds = strata[key] = ([], [])
+        kinds[pull.assisted].append(scaled)
         plain[pull.assisted].append(scaled)
     sums: dict[int, tuple[float, int]] = {}
-    both = [(key[0], *kinds) for key, kinds in sorted(strata.items()) if kinds[0] and kinds[1]]
-    for author, others, assisted in both:
+    both = sorted((key, *kinds) for key, kinds in strata.items() if kinds[0] and kinds[1])
+    for (author, *_), others, assisted in both:
         gain, weight = sums.get(author, (0.0, 0))
         difference = math.fsum(assisted) / len(assisted) - math.fsum(others) / len(others)
         sums[author] = gain + len(assisted) * difference, weight + len(assisted)
@@ -191,7 +207,7 @@ def sentence(effect: Effect) -> str:
     return f"{label}: AI-assisted PRs are associated with {effect.verdict} values, {size}."
 
 
-def _stratum(pull: Compared) -> tuple[int, int, int, int]:
+def _stratum(pull: Compared) -> Stratum:
     quarter = pull.merged_at.year * 4 + (pull.merged_at.month - 1) // 3
     return pull.author, bisect_right(SIZES, pull.lines), quarter, pull.repository
 

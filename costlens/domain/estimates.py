@@ -241,12 +241,6 @@ def in_force(dated: Sequence[Dated], day: date) -> Assumptions | None:
     return max(known, key=lambda one: one.since).assumptions if known else None
 
 
-def seats_of(dated: Sequence[Dated], first: date, last: date) -> int:
-    """Nano-dollars of seats from first to last day, both included, each day at the price that holds on it."""
-    days = _daily(dated, first, last)
-    return round(sum(one.seats_cents for one in days) * NANOS_PER_CENT / DAYS_PER_MONTH)
-
-
 def rollout_of(dated: Sequence[Dated], first: date, last: date) -> int:
     """Nano-dollars of roll-out that fall on first to last day: the cost is shared out evenly over its months.
 
@@ -263,11 +257,6 @@ def rollout_of(dated: Sequence[Dated], first: date, last: date) -> int:
         borne = min(last, held, spread) - max(first, one.since)
         total += cents * NANOS_PER_CENT * max(0, borne.days + 1) / days
     return round(total)
-
-
-def _daily(dated: Sequence[Dated], first: date, last: date) -> list[Assumptions]:
-    days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
-    return [found for day in days if (found := in_force(dated, day)) is not None]
 
 
 def _deciles(ordered: Sequence[float]) -> Range:

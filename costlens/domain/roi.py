@@ -89,7 +89,13 @@ class Figures:
     merge_yield: float | None  # 0 to 1. None: nothing closed, or closed ones not known
     cycle_hours: float | None  # median, first commit to merge. None: no commits known
     break_even_minutes: float | None  # None: hourly cost not set, or nothing merged
-    required_hours: float | None  # break-even over all code spend, in hours. None: hourly cost not set
+    required_hours: float | None  # break-even over the full cost, in hours. None: hourly cost not set
+    seats: int | None = None  # C_seat, subscriptions of the window. None: not told of this scope
+
+    @property
+    def full_cost(self) -> int:
+        """C_all + C_seat."""
+        return self.spend.code + (self.seats or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +213,14 @@ class RoiReport:
     priced_share: float | None  # share of runs with a price, 0 to 1. None: no runs
     exact_share: float | None  # share of runs with exact usage. None: no runs
     assisted: AssistedShare | None = None  # None: filtered by team or provider, which unlinked work does not have
+    seats_of: str | None = None  # one of domain/seats.py: whose seats, or why none. None: kept before there were any
+
+    @property
+    def seats_of_no_row(self) -> int | None:
+        """Seats of the total that are in no row. None: the total has none."""
+        if self.total.seats is None:
+            return None
+        return self.total.seats - sum(row.figures.seats or 0 for row in self.rows)
 
 
 def percentile(ordered: Sequence[float], permille: int) -> float | None:
@@ -235,18 +249,18 @@ def hours_between(begin: datetime | None, end: datetime | None) -> float | None:
     return (end - begin) / timedelta(hours=1)
 
 
-def break_even_minutes(code_cost: int, merged: int, hourly_cost_cents: int | None) -> float | None:
+def break_even_minutes(full_cost: int, merged: int, hourly_cost_cents: int | None) -> float | None:
     """Minutes each merged pull request must save: full cost per merged ÷ hourly cost × 60.
 
     None: the hourly cost is not set, or nothing merged.
     """
-    hours = required_hours(code_cost, hourly_cost_cents)
+    hours = required_hours(full_cost, hourly_cost_cents)
     return None if hours is None or not merged else hours * 60 / merged
 
 
-def required_hours(code_cost: int, hourly_cost_cents: int | None) -> float | None:
-    """Hours that all code spend buys at the loaded hourly cost; None: the hourly cost is not set."""
-    return code_cost / (hourly_cost_cents * NANOS_PER_CENT) if hourly_cost_cents else None
+def required_hours(full_cost: int, hourly_cost_cents: int | None) -> float | None:
+    """Hours that the full cost buys at the loaded hourly cost; None: the hourly cost is not set."""
+    return full_cost / (hourly_cost_cents * NANOS_PER_CENT) if hourly_cost_cents else None
 
 
 def required_hours_per_week(hours: float | None, contributors: int, days: int) -> float | None:
@@ -281,9 +295,15 @@ def cohort(pulls: Iterable[PullCost], begin: datetime, end: datetime) -> list[Pu
 
 
 def figures(
-    spend: Spend, pulls: Iterable[PullCost], *, hourly_cost_cents: int | None, shared: frozenset[int] = frozenset()
+    spend: Spend,
+    pulls: Iterable[PullCost],
+    *,
+    hourly_cost_cents: int | None,
+    shared: frozenset[int] = frozenset(),
+    seats: int | None = None,
 ) -> Figures:
-    """The figures of one row from its spend and its cohort, in which each pull request stands once."""
+    """The figures of one row from its spend, its seats and its cohort, in which each pull request stands once."""
+    full_cost = spend.code + (seats or 0)
     closed = list(pulls)
     merged = [pull for pull in closed if pull.merged]
     abandoned = len(closed) - len(merged)
@@ -301,11 +321,12 @@ def figures(
         direct_per_merged=per_unit(linked_cost, len(merged)),
         median=_nanos(percentile(costs, 500)) if enough else None,
         p90=_nanos(percentile(costs, 900)) if enough else None,
-        full_per_merged=per_unit(spend.code, len(merged)),
+        full_per_merged=per_unit(full_cost, len(merged)),
         merge_yield=len(merged) / len(closed) if closed and all(pull.closed_known for pull in closed) else None,
         cycle_hours=None if cycle is None else cycle / MILLIS_PER_HOUR,
-        break_even_minutes=break_even_minutes(spend.code, len(merged), hourly_cost_cents),
-        required_hours=required_hours(spend.code, hourly_cost_cents),
+        break_even_minutes=break_even_minutes(full_cost, len(merged), hourly_cost_cents),
+        required_hours=required_hours(full_cost, hourly_cost_cents),
+        seats=seats,
     )
 
 

@@ -12,7 +12,7 @@ from costlens.domain.roi import RoiReport, RoiRow, per_unit
 from costlens.domain.unlinked import UNLINKED
 from costlens.domain.written import change, day, money, number, number_of, percent
 
-SCHEMA = 1  # counted up when stored inputs change their shape
+SCHEMA = 2  # counted up when stored inputs change their shape; 2: seats
 KINDS = ("day", "week", "month", "asked")
 FINDINGS = 3
 SMALL = 200  # less than one two-hundredth of the money is not worth a look
@@ -123,17 +123,18 @@ def _movers(inputs: Inputs) -> Iterator[Finding]:
         direction = "rose" if now > before else "fell"
         text = (
             f"Code spend of {row.name} {direction} from {money(before)} to {money(now)} ({change(now, before)}); "
-            f"{_shipped(row)}."
+            f"{_shipped(row, report)}."
         )
         query = _of_row(inputs, row) | {"state": "code"}
         yield Finding("mover", abs(now - before), text, "", "runs", query)
 
 
-def _shipped(row: RoiRow) -> str:
+def _shipped(row: RoiRow, report: RoiReport) -> str:
     now, before = row.figures, row.previous
+    seats = "" if now.seats is not None or report.total.seats is None else " without seats"
     return (
         f"merged PRs {number(before.merged)} before, {number(now.merged)} now, at {money(now.full_per_merged)} full "
-        f"cost each after {money(before.full_per_merged)}"
+        f"cost each{seats} after {money(before.full_per_merged)}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -21,11 +20,12 @@ from costlens.domain.estimates import (
     estimate,
     in_force,
     rollout_of,
-    seats_of,
 )
 from costlens.domain.periods import FIRST_DAY, LAST_DAY, bounds
 from costlens.domain.roi import Filters, RoiReport
+from costlens.domain.seats import Told, seats_in, seats_of
 from costlens.services.acting import acting
+from costlens.services.seats import assumptions_from, told_in
 from costlens.store import assumptions as assumption_store
 from costlens.store import organizations as org_store
 from costlens.store.engine import Store, Tx
@@ -56,7 +56,7 @@ def history(store: Store, organization_id: int, team_id: int | None) -> list[Lin
     """What was set for a team (None: the organization), the newest first."""
     with store.read() as tx:
         rows = assumption_store.list_assumptions(tx, organization_id, team_id)
-    return [Line(row.since, _read(row.given), row.set_by, row.set_at) for row in reversed(rows)]
+    return [Line(row.since, assumptions_from(row.given), row.set_by, row.set_at) for row in reversed(rows)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,21 @@ def held(
 ) -> Held:
     """The organization's assumptions until the first of the team's own, or those to try out `instead`.
 
-    Seats and roll-out are of all for whom they were set: a narrower report bears its share by code spend.
+    Seats of the whole organization are those of its report. Seats and roll-out are of all for whom they were set: the
+    estimate of something narrower bears its share by code spend, since a return without them would be flattered.
     """
     window, team_id = report.window, filters.team_id or None
-    common = _dated(assumption_store.list_assumptions(tx, organization_id, None))
-    own = _dated(assumption_store.list_assumptions(tx, organization_id, team_id)) if team_id else []
+    told = told_in(tx, organization_id)
+    common, own = list(told.whole), list(told.teams.get(team_id, ())) if team_id else []
     if instead is not None:
         tried = [Dated(window.start, instead)]
         common, own = ([], tried) if team_id else (tried, [])
+    if filters == Filters():
+        seats = seats_in(Told(common, told.teams), filters, window).total or 0
+        return Held(common, seats, rollout_of(common, window.start, window.end))
     if own:
         common = [one for one in common if one.since < own[0].since]
-    seats = rollout = 0.0
+    borne = rollout = 0.0
     for known, of in ((common, None), (own, team_id)):
         if not known:
             continue
@@ -92,9 +96,9 @@ def held(
         if filters != Filters(team_id=of):
             whole = assumption_store.code_spend(tx, organization_id, window, of)
             share = report.total.spend.code / whole if whole else 0.0
-        seats += share * seats_of(ended, window.start, window.end)
+        borne += share * seats_of(ended, window.start, window.end)
         rollout += share * rollout_of(ended, window.start, window.end)
-    return Held(common + own, round(seats), round(rollout))
+    return Held(common + own, round(borne), round(rollout))
 
 
 def set_assumptions(
@@ -151,14 +155,18 @@ def estimated(
     Seats and roll-out are those of each day. A team filter brings the team's assumptions.
     """
     with store.read() as tx:
-        known = held(tx, organization_id, report, filters, instead=instead)
+        assumed, basis = basis_in(tx, organization_id, report, filters, instead=instead)
+    return Estimated(assumed, basis, estimate(basis, assumed))
+
+
+def basis_in(
+    tx: Tx, organization_id: int, report: RoiReport, filters: Filters, *, instead: Assumptions | None = None
+) -> tuple[Assumptions, Basis]:
+    """What the estimate of a report is computed from, within a transaction."""
+    spend, known = report.total.spend, held(tx, organization_id, report, filters, instead=instead)
+    expected = 0
+    if spend.suggested:  # it is read from runs, so it is not asked for nothing
         expected = assumption_store.expected_suggested(tx, organization_id, *bounds(report.window), filters)
-    return measured(report, known, expected)
-
-
-def measured(report: RoiReport, known: Held, expected: int) -> Estimated:
-    """The same from what was read already; `expected` is what the suggested runs are worth by their confidence."""
-    spend = report.total.spend
     assumed = in_force(known.dated, report.window.end) or Assumptions()
     own = assumed.hourly_cost_cents
     basis = Basis(
@@ -171,7 +179,7 @@ def measured(report: RoiReport, known: Held, expected: int) -> Estimated:
         rollout=known.rollout,
         hourly_cost_cents=report.hourly_cost_cents if own is None else own,
     )
-    return Estimated(assumed, basis, estimate(basis, assumed))
+    return assumed, basis
 
 
 def _admit(tx: Tx, organization_id: int, by: Member | str) -> str:
@@ -188,11 +196,3 @@ def _note(
     tx: Tx, organization_id: int, at: datetime, actor: str, action: str, subject: str, details: dict[str, Any]
 ) -> None:
     org_store.add_audit(tx, organization_id, at=at, actor=actor, action=action, subject=subject, details=details)
-
-
-def _dated(rows: Sequence[Any]) -> list[Dated]:
-    return [Dated(row.since, _read(row.given)) for row in rows]
-
-
-def _read(given: dict[str, Any]) -> Assumptions:
-    return msgspec.convert(given, Assumptions)

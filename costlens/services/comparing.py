@@ -15,7 +15,7 @@ from costlens.domain.comparison import (
     Matched,
     comparable,
     judge,
-    match,
+    match_all,
     reverted_early,
     sentence,
 )
@@ -64,8 +64,7 @@ def compare_in(tx: Tx, organization_id: int, window: Window, filters: Filters, n
         for pull in found
         if not pull.revert and comparable(bot=pull.bot, title=pull.title, body=None, head_ref=pull.head_ref)
     ]
-    matched = tuple(match(pulls, metric) for metric in METRICS.values())
-    return Comparison(window, len(pulls), sum(pull.assisted for pull in pulls), matched)
+    return Comparison(window, len(pulls), sum(pull.assisted for pull in pulls), match_all(pulls))
 
 
 def comparison_json(found: Comparison) -> dict[str, Any]:

@@ -36,6 +36,7 @@ _MONEY_COLUMNS = (
     "Pending (USD)",
     "Not linked (USD)",
 )
+_SEAT_COLUMNS = ("Seats (USD)", "Full cost (USD)")
 _FIGURE_COLUMNS = (
     "Linked share",
     "Merged PRs",
@@ -56,6 +57,7 @@ _FIGURE_COLUMNS = (
 
 def roi_json(report: RoiReport) -> dict[str, Any]:
     """The report as JSON values: camelCase, money in dollars unrounded, shares from 0 to 1, null for not available."""
+    told = report.seats_of is not None
     return {
         "startDate": report.window.start.isoformat(),
         "endDate": report.window.end.isoformat(),
@@ -78,9 +80,10 @@ def roi_json(report: RoiReport) -> dict[str, Any]:
             "linked": report.total.spend.coverage,
         },
         "aiAssisted": _assisted_json(report.assisted),
-        "total": _figures_json(report.total),
-        "previous": _figures_json(report.previous),
-        _PLURAL[report.scope]: [_row_json(row) for row in report.rows],
+        **({"seats": {"of": report.seats_of, "ofNoRow": dollars(report.seats_of_no_row)}} if told else {}),
+        "total": _figures_json(report.total, told),
+        "previous": _figures_json(report.previous, told),
+        _PLURAL[report.scope]: [_row_json(row, told) for row in report.rows],
         "days": [_day_json(day) for day in report.days],
         "unlinkedReasons": {reason: dollars(nanos) for reason, nanos in report.unlinked_reasons.items()},
     }
@@ -113,19 +116,21 @@ def _assisted_json(share: AssistedShare | None) -> dict[str, Any] | None:
     }
 
 
-def _row_json(row: RoiRow) -> dict[str, Any]:
+def _row_json(row: RoiRow, told: bool) -> dict[str, Any]:
     return {
         "id": row.id,
         "name": row.name,
         "team": row.team,
-        **_figures_json(row.figures),
-        "previous": _figures_json(row.previous),
+        **_figures_json(row.figures, told),
+        "previous": _figures_json(row.previous, told),
         "trend": [dollars(nanos) for nanos in row.trend],
     }
 
 
-def _figures_json(figures: Figures) -> dict[str, Any]:
+def _figures_json(figures: Figures, told: bool) -> dict[str, Any]:
+    """`told` False: a report that was kept before there were seats, whose bytes stay."""
     spend = figures.spend
+    seats = {"seats": dollars(figures.seats), "fullCost": dollars(figures.full_cost)} if told else {}
     return {
         "cost": dollars(spend.code),
         "notCodeCost": dollars(spend.not_code),
@@ -148,6 +153,7 @@ def _figures_json(figures: Figures) -> dict[str, Any]:
         "cycleHours": figures.cycle_hours,
         "breakEvenMinutes": figures.break_even_minutes,
         "requiredHours": figures.required_hours,
+        **seats,
     }
 
 
@@ -178,20 +184,25 @@ def _day_json(day: DaySpend) -> dict[str, Any]:
 
 
 def roi_csv(report: RoiReport) -> Iterator[str]:
-    """The report as lines of CSV: a header, the rows, then Code, Not code and Total.
+    """The report as lines of CSV: a header, the rows, seats that are of no row, then Code, Not code and Total.
 
-    The rows' costs and runs add up to Code; Code and Not code to Total. Money is exact; a figure that is not
-    available is an empty cell.
+    The rows' costs and runs add up to Code, their seats and full costs with those of no row too; Code and Not code add
+    up to Total. Money is exact; a figure that is not available is an empty cell.
     """
+    told = report.seats_of is not None
     names = ("Repository", "Team") if report.scope == "repository" else ("Team",)
-    yield csv_line([*names, "Runs", *_MONEY_COLUMNS, *_FIGURE_COLUMNS])
+    columns = (*_MONEY_COLUMNS, *_FIGURE_COLUMNS, *(_SEAT_COLUMNS if told else ()))
+    yield csv_line([*names, "Runs", *columns])
     for row in report.rows:
         labels = [row.name, row.team or ""][: len(names)]
-        yield csv_line([*labels, *_code_cells(row.figures, row.previous)])
+        yield csv_line([*labels, *_code_cells(row.figures, row.previous, told)])
     blank: list[Cell] = [""] * (len(names) - 1)
-    rest: list[Cell] = [None] * (len(_MONEY_COLUMNS) + len(_FIGURE_COLUMNS) - 2)
+    rest: list[Cell] = [None] * (len(columns) - 2)
+    if report.seats_of_no_row:
+        seats = _exact(report.seats_of_no_row)
+        yield csv_line([f"Seats of no {report.scope}", *blank, None, None, *rest[:-1], seats, seats])
     now, before = report.total.spend, report.previous.spend
-    yield csv_line(["Code", *blank, *_code_cells(report.total, report.previous)])
+    yield csv_line(["Code", *blank, *_code_cells(report.total, report.previous, told)])
     yield csv_line(["Not code", *blank, now.not_code_runs, _exact(now.not_code), _exact(before.not_code), *rest])
     yield csv_line(["Total", *blank, now.runs, _exact(now.total), _exact(before.total), *rest])
 
@@ -199,10 +210,10 @@ def roi_csv(report: RoiReport) -> Iterator[str]:
 def roi_ndjson(report: RoiReport) -> Iterator[str]:
     """The rows as lines of JSON, as `roi_json` has them; their costs add up to the total's."""
     for row in report.rows:
-        yield msgspec.json.encode(_row_json(row)).decode() + "\n"
+        yield msgspec.json.encode(_row_json(row, report.seats_of is not None)).decode() + "\n"
 
 
-def _code_cells(figures: Figures, previous: Figures) -> list[Cell]:
+def _code_cells(figures: Figures, previous: Figures, told: bool) -> list[Cell]:
     spend = figures.spend
     buckets = (
         spend.code,
@@ -234,6 +245,7 @@ def _code_cells(figures: Figures, previous: Figures) -> list[Cell]:
         figures.cycle_hours,
         figures.break_even_minutes,
         figures.required_hours,
+        *((_exact(figures.seats), _exact(figures.full_cost)) if told else ()),
     ]
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from costlens.domain.estimates import Refusal
 from costlens.domain.roi import Figures, RoiReport
+from costlens.domain.seats import NOT_SET, NOT_SHARED, NOT_TOLD, ORGANIZATION, TEAM, TEAMS
 from costlens.domain.team_report import Inputs
-from costlens.domain.written import change, hours, minutes, money, number, percent
+from costlens.domain.written import UNKNOWN, change, hours, minutes, money, number, percent
 from costlens.services.report_documents import estimated_of
 
 
@@ -38,7 +39,8 @@ def figure_lines(now: RoiReport) -> list[Line]:
             "with linked runs, merged in the period",
         ),
         _money("Direct per merged PR", "cost of merged PRs ÷ merged PRs", now, lambda one: one.direct_per_merged),
-        _money("Full per merged PR", "code spend ÷ merged PRs", now, lambda one: one.full_per_merged),
+        *_seats(now),
+        _money("Full per merged PR", _full_basis(now), now, lambda one: one.full_per_merged),
         Line("Merge yield", percent(total.merge_yield), percent(before.merge_yield), "", "merged ÷ closed PRs"),
         Line("Cycle time", hours(total.cycle_hours), hours(before.cycle_hours), "", "median, first commit to merge"),
         Line(
@@ -55,9 +57,50 @@ def against(now: RoiReport, earlier: RoiReport) -> list[Line]:
     """The figures of a report beside those of an earlier one."""
     then = {line.label: line.now for line in figure_lines(earlier)}
     return [
-        Line(line.label, line.now, then[line.label], "" if line.now != then[line.label] else "the same", line.basis)
+        Line(line.label, line.now, was, "" if line.now != was else "the same", line.basis)
         for line in figure_lines(now)
+        for was in [then.get(line.label, UNKNOWN)]
     ]
+
+
+def seats_words(report: RoiReport) -> str:
+    """What seats have to do with the full cost, in one or two sentences; '' for a report kept before there were any."""
+    if report.seats_of in _WITHOUT:
+        return _WITHOUT[report.seats_of]
+    total = report.total
+    if report.seats_of is None or total.seats is None:
+        return ""
+    parts = f"{money(total.spend.code)} code spend + {money(total.seats)} seats {_WHOSE[report.seats_of]}"
+    words = [f"Full cost: {parts} = {money(total.full_cost)}."]
+    if report.scope == "repository":
+        words.append("No repository has seats, so the rows are without.")
+    elif report.seats_of_no_row:
+        words.append(f"{money(report.seats_of_no_row)} of the seats are of no team and in no row.")
+    if report.previous.seats is None:
+        words.append("The period before had no seats.")
+    return " ".join(words)
+
+
+_WHOSE = {ORGANIZATION: "of the organization", TEAMS: "of its teams", TEAM: "of the team"}
+_WITHOUT = {
+    NOT_SET: "Seats are not set: full cost is code spend alone.",
+    NOT_SHARED: "The organization's seats are not shared out to teams: full cost is code spend alone.",
+    NOT_TOLD: "No repository, no provider and no run without a team has seats: full cost is code spend alone.",
+}
+
+
+def _seats(now: RoiReport) -> list[Line]:
+    """The line of the seats; none in a report that was kept before there were any."""
+    if now.seats_of is None:
+        return []
+    if now.seats_of == NOT_SET:
+        return [Line("Seats", "not set", money(now.previous.seats), "", "subscriptions")]
+    basis = f"subscriptions {_WHOSE[now.seats_of]}" if now.seats_of in _WHOSE else "not those of the organization"
+    return [_money("Seats", basis, now, lambda one: one.seats)]
+
+
+def _full_basis(now: RoiReport) -> str:
+    return "code spend ÷ merged PRs" if now.total.seats is None else "code spend and seats ÷ merged PRs"
 
 
 def estimate_words(inputs: Inputs) -> str:

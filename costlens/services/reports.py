@@ -12,7 +12,9 @@ from costlens.domain.errors import InvalidInput, NotFound
 from costlens.domain.links import Outcome
 from costlens.domain.periods import bounds, day_start, previous_window
 from costlens.domain.roi import DaySpend, Figures, Filters, PullCost, PullRequestRow, RoiReport, RoiRow, Spend, Window
+from costlens.domain.seats import Seats, seats_in
 from costlens.services.report_formats import pull_request_json, roi_csv, roi_json
+from costlens.services.seats import told_in
 from costlens.store import pull_lists, reports, roi_spend
 from costlens.store.engine import Store, Tx
 from costlens.store.reports import OrganizationFacts, RowFacts
@@ -78,9 +80,12 @@ def roi_report_in(
     if filters.team_id is None and filters.provider is None:
         assisted = reports.assisted_share(tx, organization_id, begin, end, filters.repository_id)
 
+    told = told_in(tx, organization_id)
+
     hourly = _hourly_cost(teams.get(filters.team_id or 0), organization)
-    current = _Part(window, now, roi.cohort(pulls, begin, end))
-    previous = _Part(comparison, before, roi.cohort(pulls, earlier, begin))
+    seats = seats_in(told, filters, window)
+    current = _Part(window, now, roi.cohort(pulls, begin, end), seats)
+    previous = _Part(comparison, before, roi.cohort(pulls, earlier, begin), seats_in(told, filters, comparison))
     return RoiReport(
         window=window,
         comparison=comparison,
@@ -97,6 +102,7 @@ def roi_report_in(
         priced_share=quality.priced_runs / quality.runs if quality.runs else None,
         exact_share=quality.exact_runs / quality.runs if quality.runs else None,
         assisted=assisted,
+        seats_of=seats.of,
     )
 
 
@@ -150,11 +156,12 @@ def pull_request_report(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One of the two windows of a report: spend by row, and the pull requests closed in it."""
+    """One of the two windows of a report: spend by row, the pull requests closed in it, and its seats."""
 
     window: Window
     spend: Mapping[int, Spend]
     pulls: list[PullCost]
+    seats: Seats
 
 
 def _organization(tx: Tx, organization_id: int, window: Window) -> OrganizationFacts:
@@ -177,6 +184,7 @@ def _total(part: _Part, hourly: int | None) -> Figures:
         roi.whole_pulls(part.pulls),
         hourly_cost_cents=hourly,
         shared=roi.shared_pulls(part.pulls),
+        seats=part.seats.total,
     )
 
 
@@ -196,25 +204,31 @@ def _rows(
     previous: _Part,
     trends: Mapping[int, tuple[int, ...]],
 ) -> tuple[RoiRow, ...]:
-    """Every row with spend or closed pull requests in either window: the differences add up too."""
+    """Every row with spend, seats or closed pull requests in either window: the differences add up too."""
     pulls, pulls_before = _by_row(current.pulls), _by_row(previous.pulls)
     shared, shared_before = roi.shared_pulls(current.pulls), roi.shared_pulls(previous.pulls)
     flat = (0,) * current.window.days
+    of_teams: tuple[Mapping[int, int], Mapping[int, int]] = {}, {}
+    if scope == "team":
+        of_teams = current.seats.by_team, previous.seats.by_team
+    seats, seats_before = of_teams
     rows = []
-    for key in current.spend.keys() | previous.spend.keys() | pulls.keys() | pulls_before.keys():
+    for key in set().union(current.spend, previous.spend, pulls, pulls_before, seats, seats_before):
         fact = facts.get(key)
         own = _hourly_cost(fact, organization) if scope == "team" else hourly
         now, before = current.spend.get(key, Spend()), previous.spend.get(key, Spend())
         merged, merged_before = pulls.get(key, []), pulls_before.get(key, [])
-        if now == before == Spend() and not merged and not merged_before:
+        if now == before == Spend() and not merged and not merged_before and key not in seats.keys() | seats_before:
             continue  # ledger rows that were moved elsewhere leave zeros behind
         rows.append(
             RoiRow(
                 id=key or None,
                 name=fact.name if fact else _nameless(scope, key),
                 team=fact.team if fact else None,
-                figures=roi.figures(now, merged, hourly_cost_cents=own, shared=shared),
-                previous=roi.figures(before, merged_before, hourly_cost_cents=own, shared=shared_before),
+                figures=roi.figures(now, merged, hourly_cost_cents=own, shared=shared, seats=seats.get(key)),
+                previous=roi.figures(
+                    before, merged_before, hourly_cost_cents=own, shared=shared_before, seats=seats_before.get(key)
+                ),
                 trend=trends.get(key, flat),
             )
         )

@@ -16,13 +16,12 @@ from costlens.domain.periods import bounds, local_day, previous_window
 from costlens.domain.rate_cards import price_data_version
 from costlens.domain.roi import Filters, Window
 from costlens.domain.team_report import SCHEMA, Inputs, PriceChange, PullLine, Subject
-from costlens.services.assumptions import held, measured
+from costlens.services.assumptions import basis_in
 from costlens.services.comparing import Comparison, compare_in
 from costlens.services.money import own_prices
 from costlens.services.report_documents import document
 from costlens.services.report_formats import roi_csv
 from costlens.services.reports import roi_report_in
-from costlens.store import assumptions as assumption_store
 from costlens.store import organizations as org_store
 from costlens.store import pull_lists, stored_reports
 from costlens.store.engine import Store, Tx
@@ -139,13 +138,9 @@ def gather(
         models = stored_reports.models_used(tx, organization_id, window, previous_window(window), filters)
         ruleset = ruleset_of(tx, organization_id).version
         prices = [one for one in own_prices(tx, organization_id) if begin <= one.effective_from < end]
-        known = held(tx, organization_id, report, filters)
-        expected = 0
-        if report.total.spend.suggested:
-            expected = assumption_store.expected_suggested(tx, organization_id, begin, end, filters)
+        assumed, basis = basis_in(tx, organization_id, report, filters)
         tell("Comparison", 2, 4)
         compared = _compared(tx, organization_id, kind, window, filters, now)
-    worth = measured(report, known, expected)
     return Inputs(
         schema=SCHEMA,
         kind=kind,
@@ -155,8 +150,8 @@ def gather(
         prices=price_data_version(),
         ruleset=ruleset,
         roi=report,
-        assumed=worth.assumed,
-        basis=worth.basis,
+        assumed=assumed,
+        basis=basis,
         pulls=tuple(listed),
         models=tuple(models),
         price_changes=tuple(
@@ -205,14 +200,15 @@ def heads(
     *,
     kind: str | None = None,
     subject: tuple[str, int] | None = None,
+    days: tuple[date, date] | None = None,
     before: int | None = None,
     limit: int,
 ) -> list[Head]:
-    """Stored reports, the newest first, from the one after the id `before`."""
+    """Stored reports, the newest first, from the one after the id `before`; `days`: of exactly these."""
     scope, scope_id = subject or (None, None)
     with store.read() as tx:
         rows = stored_reports.list_reports(
-            tx, organization_id, kind=kind, scope=scope, scope_id=scope_id, before=before, limit=limit
+            tx, organization_id, kind=kind, scope=scope, scope_id=scope_id, days=days, before=before, limit=limit
         )
         names = _names(tx, organization_id)
     return [_head(row, names.get((row.scope, row.scope_id), f"Deleted {row.scope}")) for row in rows]

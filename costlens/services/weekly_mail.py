@@ -15,11 +15,13 @@ from costlens.config import Settings
 from costlens.deliveries.email import Mail, send_one_by_one
 from costlens.domain.access import Member
 from costlens.domain.errors import NotFound
+from costlens.domain.roi import RoiReport
+from costlens.domain.seats import NOT_SET
 from costlens.domain.shown import moment
 from costlens.domain.team_report import worth_a_look
 from costlens.domain.written import date_range
 from costlens.services.acting import as_now, note
-from costlens.services.report_lines import estimate_words, figure_lines
+from costlens.services.report_lines import estimate_words, figure_lines, seats_words
 from costlens.services.report_rounds import windows
 from costlens.services.team_reports import Stored, load
 from costlens.store import organizations as org_store
@@ -157,6 +159,7 @@ def text_of(found: Stored, settings: Settings, slug: str, stop: str) -> str:
     parts = [
         f"{inputs.subject.name}: what AI cost and what it shipped, {date_range(found.head.first, found.head.last)}",
         "\n".join(figures),
+        *_seats_of(inputs.roi, base),
         "Worth a look\n" + ("\n".join(looks) if looks else "Nothing stands out against the week before."),
         estimate_words(inputs),
         f"The whole report: {base}/reports/{found.head.id}",
@@ -168,6 +171,14 @@ def text_of(found: Stored, settings: Settings, slug: str, stop: str) -> str:
         ),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _seats_of(report: RoiReport, base: str) -> list[str]:
+    """What seats have to do with the full cost, and where they are set if they are not."""
+    words = seats_words(report)
+    if report.seats_of == NOT_SET:
+        words += f" Set them: {base}/settings/assumptions"
+    return [words] if words else []
 
 
 def unsubscribe_url(settings: Settings, organization_id: int, team_id: int, member_id: int) -> str:

@@ -24,6 +24,13 @@ def list_assumptions(tx: Tx, organization_id: int, team_id: int | None) -> Seque
     ).all()
 
 
+def all_assumptions(tx: Tx, organization_id: int) -> list[tuple[int | None, date, dict[str, Any]]]:
+    """(team, since, given) of the organization (team None) and of every team, the oldest first."""
+    a = t.roi_assumptions.c
+    query = select(a.team_id, a.since, a.given).where(a.organization_id == organization_id).order_by(a.since)
+    return [(row.team_id, row.since, row.given) for row in tx.execute(query)]
+
+
 def put_assumptions(
     tx: Tx, organization_id: int, team_id: int | None, since: date, given: dict[str, Any], by: str, at: datetime
 ) -> None:

@@ -64,13 +64,16 @@ def list_reports(
     kind: str | None = None,
     scope: str | None = None,
     scope_id: int | None = None,
+    days: tuple[date, date] | None = None,
     before: int | None = None,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """Reports without their inputs, the newest first, from the one after the id `before`."""
+    """Reports without their inputs, the newest first, from the one after the id `before`; `days` are first and last."""
     s = t.stored_reports.c
     where: list[ColumnElement[bool]] = [s.organization_id == organization_id]
-    for column, value in ((s.kind, kind), (s.scope, scope), (s.scope_id, scope_id)):
+    first, last = days or (None, None)
+    given = ((s.kind, kind), (s.scope, scope), (s.scope_id, scope_id), (s.first, first), (s.last, last))
+    for column, value in given:
         if value is not None:
             where.append(column == value)
     if before is not None:

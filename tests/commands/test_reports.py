@@ -69,3 +69,15 @@ def test_they_say_what_the_api_says(
     assert "0 of 0 PRs AI-assisted" in compared.output
     assert "Cycle time: not enough data" in compared.output
     assert len(json.loads(costlens("compare", "--format", "json").output)["metrics"]) == 6
+
+
+def test_a_report_that_was_made_is_printed(store: Store, acme: Organization, costlens: Costlens) -> None:
+    make(store, acme.id, "organization", 0, kind="asked", window=WEEK)
+    days = ("--from", "2026-11-16", "--to", "2026-11-22")
+    made = costlens("make", *days)
+    assert made.exit_code == 0, made.output
+    assert made.output.startswith("Acme, 2026-11-16 to 2026-11-22, as of ")
+    assert "Seats are not set: full cost is code spend alone." in made.output
+    assert json.loads(costlens("make", *days, "--format", "json").output)["kind"] == "asked"
+    away = costlens("make", "--again", *days)
+    assert (away.exit_code, "The queue does not answer" in away.output) == (1, True)

@@ -23,9 +23,9 @@ from costlens.domain.estimates import (
     estimate,
     in_force,
     rollout_of,
-    seats_of,
     triangular,
 )
+from costlens.domain.seats import seats_of
 
 DOLLAR = 1_000_000_000
 FIXED = Range(1.0, 1.0, 1.0)

@@ -32,6 +32,7 @@ API: dict[str, set[str]] = {
     "returns.get_estimate": {"read"},
     "returns.get_comparison": {"read"},
     "returns.list_reports": {"read"},
+    "returns.ask_report": {"read", "ingest"},
     "returns.get_report": {"read"},
     "insights.get_dashboard": {"read"},
     "insights.get_predictive": {"read"},
@@ -76,7 +77,7 @@ ABSENT = {
     "identities.get_person": 404,
     "returns.get_report": 404,
 }
-AWAY = {"cache.get_stats"}  # there is no Redis here
+AWAY = {"cache.get_stats", "returns.ask_report"}  # there is no Redis here
 # Reads that take a team and a repository as filters.
 NARROWED = {
     "analytics.get_overview",

@@ -24,14 +24,20 @@ def kept_report(version: int = 1) -> Stored:
     rows = tuple(replace(row, name=f"example-organization/{row.name}"[:60]) for row in figures.rows * 2)
     outcomes = ("merged", "abandoned", "reverted")
     inputs = Inputs(
-        schema=1,
+        schema=2,
         kind="week",
         subject=Subject("team", 2, "Payments"),
         as_of=AS_OF,
         program="0.1.0",
         prices="genai-prices 0.2.3",
         ruleset=1,
-        roi=replace(figures, rows=rows),
+        roi=replace(
+            figures,
+            rows=rows,
+            seats_of="team",
+            total=replace(figures.total, seats=800 * 10**9),
+            previous=replace(figures.previous, seats=400 * 10**9),
+        ),
         assumed=Assumptions(hours=Range(0.2, 0.5, 1.0), review_hours=0.1, rework_hours=2.0),
         basis=Basis(
             merged=344,

@@ -29,6 +29,7 @@ from tests.github.peer import Peer, Repo
 from tests.github.signing import signature_of, signed
 from tests.peers import webhook_examples
 from tests.services.github_world import World
+from tests.web.people import signed_in
 
 EXAMPLES: list[tuple[str, Any]] = [
     (event["name"], example) for event in json.loads(webhook_examples().read_text()) for example in event["examples"]
@@ -234,3 +235,40 @@ def test_a_hint_does_not_end_a_pause(client: FlaskClient, world: World) -> None:
     send(client, world, *signed("hush", "push", {"repository": {"id": IDS[0]}}, guid="g-1"))
     github_hooks.process(world.store, world.organization_id)
     assert not due(world)[IDS[0]]
+
+
+def test_a_revoked_authorization_is_asked_for_and_only_github_s_answer_counts(
+    client: FlaskClient, world: World, app: Flask
+) -> None:
+    event, example = next(one for one in EXAMPLES if one[0] == "github_app_authorization")
+    assert example["action"] == "revoked"
+
+    def deliver(guid: str) -> None:
+        """The event comes in, its job runs, and then the list of repositories is asked for, as workers/sync.py does."""
+        response = send(client, world, *signed("hush", event, example, guid=guid))
+        assert (response.status_code, response.json) == (202, {"status": "noted"})
+        done = github_hooks.process(world.store, world.organization_id)
+        assert (done.deliveries, list(done.sources), done.list_due) == (1, [], True)
+        assert [number for number, is_due in due(world).items() if is_due] == [0], "the list, and no repository"
+        github_connect.refresh(world.store, world.github, world.organization_id)
+
+    with world.store.read() as tx:
+        before = connections.get_connection(tx, world.organization_id)
+        chosen = [row.github_id for row in sync_store.list_sources(tx, world.organization_id) if row.chosen]
+    page = signed_in(app, world.store, "alice@example.com")
+
+    world.peer.script(r"GET /user\b", (401, {}, {"message": "Bad credentials"}))
+    deliver("g-1")
+    with world.store.read() as tx:
+        refused = connections.get_connection(tx, world.organization_id)
+        kept = [row.github_id for row in sync_store.list_sources(tx, world.organization_id) if row.chosen]
+    assert "Bad credentials" in refused.error
+    assert (kept, refused.token) == (chosen, before.token), "what was read and chosen stays"
+    assert "Nothing is read until that is mended" in page.client.get("/app/acme/github").text
+
+    # Sent by somebody who knows the secret, or of another user of the App: GitHub still takes the credentials.
+    world.peer.forget()
+    deliver("g-2")
+    with world.store.read() as tx:
+        assert connections.get_connection(tx, world.organization_id).error is None
+    assert "Nothing is read until that is mended" not in page.client.get("/app/acme/github").text

@@ -1,19 +1,22 @@
-"""GET and PUT /roi/assumptions, GET /roi/estimate, /roi/comparison and /roi/reports."""
+"""GET and PUT /roi/assumptions, GET /roi/estimate and /roi/comparison, GET and POST /roi/reports."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 import msgspec
 from flask import Blueprint, Response
 
 from costlens.domain.errors import InvalidInput, NotFound
 from costlens.domain.estimates import Assumptions, Range, Survey
-from costlens.domain.periods import last_days, local_day
+from costlens.domain.names import repository_name
+from costlens.domain.periods import bounded_day, last_days, local_day, window
 from costlens.domain.shown import moment
 from costlens.domain.team_report import KINDS
-from costlens.services import assumptions, reports, scopes, team_reports
+from costlens.services import asked_reports, assumptions, reports, scopes, team_reports
+from costlens.services.asked_reports import Asked
 from costlens.services.assumptions import Line
 from costlens.services.comparing import comparison, comparison_json
 from costlens.services.report_documents import estimated_json
@@ -21,7 +24,7 @@ from costlens.services.team_reports import Head
 from costlens.store.organizations import KeyRow
 from costlens.web.answers import json_answer
 from costlens.web.api import params
-from costlens.web.api.bodies import decode_stored
+from costlens.web.api.bodies import decode, decode_stored
 from costlens.web.auth import require_key
 from costlens.web.context import context
 from costlens.web.payload import json_body
@@ -39,6 +42,7 @@ def blueprint() -> Blueprint:
     routes.get("/roi/estimate")(get_estimate)
     routes.get("/roi/comparison")(get_comparison)
     routes.get("/roi/reports")(list_reports)
+    routes.post("/roi/reports")(ask_report)
     routes.get("/roi/reports/<int:report_id>")(get_report)
     return routes
 
@@ -134,6 +138,7 @@ def list_reports() -> Response:
         organization.id,
         kind=params.choice("kind", KINDS),
         subject=subject,
+        days=_days(),
         before=params.number("cursor", 0, 1, 2**62) or None,
         limit=limit + 1,
     )
@@ -146,6 +151,43 @@ def list_reports() -> Response:
     )
 
 
+class ReportBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """Of `team` or `repo`, or of the organization; of a period (28d) or of days, both included; `again`: a new one."""
+
+    team: Annotated[str, msgspec.Meta(max_length=500)] | None = None
+    repo: Annotated[str, msgspec.Meta(max_length=500)] | None = None
+    period: Literal["7d", "28d", "91d", "12m"] | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+    again: bool = False
+
+
+def ask_report() -> Response:
+    """Has a worker make a report: 202 while it does, 200 with the report that is there already."""
+    key = require_key("admin" if "admin" in require_key("read").scopes else "ingest")
+    asked, organization = decode(json_body(), ReportBody), key.organization
+    if asked.team is not None and asked.repo is not None:
+        raise InvalidInput("A report is of a team or of a repository", field="repo")
+    store = context().store
+    team_id, repository_id = scopes.find_scope(
+        store,
+        organization.id,
+        team=None if asked.team is None else asked.team.strip(),
+        repository=None if asked.repo is None else repository_name(asked.repo),
+    )
+    if team_id is not None:
+        subject = "team", team_id
+    else:
+        subject = ("organization", 0) if repository_id is None else ("repository", repository_id)
+    start, end = (None if day is None else day.isoformat() for day in (asked.start_date, asked.end_date))
+    today = local_day(datetime.now(UTC), organization.timezone)
+    span = window(asked.period, organization.timezone, today, start=start, end=end)
+    found = asked_reports.ask(store, context().queue, organization.id, *subject, span, again=asked.again)
+    response = json_answer(_asked(found), 200 if found.status == "made" else 202)
+    response.headers["Location"] = _where(found)
+    return response
+
+
 def get_report(report_id: int) -> Response:
     """A kept report, byte for byte as it was made; `format=csv` is its table."""
     organization = require_key("read").organization
@@ -153,6 +195,40 @@ def get_report(report_id: int) -> Response:
     if params.choice("format", ("json", "csv")) == "csv":
         return Response(found.csv, mimetype="text/csv")
     return Response(found.json, mimetype="application/json")
+
+
+def _days() -> tuple[date, date] | None:
+    """The days whose reports are listed. None: of all days. Raises InvalidInput."""
+    start, end = params.text("startDate"), params.text("endDate")
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        raise InvalidInput(
+            "Reports of certain days have startDate and endDate", field="startDate" if end else "endDate"
+        )
+    return bounded_day(start, "startDate"), bounded_day(end, "endDate")
+
+
+def _where(asked: Asked) -> str:
+    """Where the report is, or is listed as soon as it is made."""
+    if asked.status == "made" and asked.made is not None:
+        return f"/roi/reports/{asked.made.id}"
+    of = {"organization": {"scope": "organization"}, "team": {"team": asked.name}, "repository": {"repo": asked.name}}
+    days = {"startDate": asked.window.start.isoformat(), "endDate": asked.window.end.isoformat()}
+    return f"/roi/reports?{urlencode({'kind': 'asked', **of[asked.scope], **days})}"
+
+
+def _asked(asked: Asked) -> dict[str, Any]:
+    return {
+        "status": asked.status,
+        "scope": asked.scope,
+        "name": asked.name,
+        "startDate": asked.window.start.isoformat(),
+        "endDate": asked.window.end.isoformat(),
+        "version": asked.version,
+        "url": _where(asked),
+        "report": _head(asked.made) if asked.status == "made" and asked.made is not None else None,
+    }
 
 
 def _team(organization_id: int, name: str | None) -> int | None:

@@ -201,8 +201,15 @@ OPERATIONS: Mapping[str, Operation] = {
         params=(
             _TEAM, _REPO, one_of("kind", "One kind", "day", "week", "month", "asked"),
             one_of("scope", "organization: only its own", "organization", "team", "repository"),
+            Parameter("startDate", "Of exactly these days: the first, with endDate", _DATE),
+            Parameter("endDate", "The last of them", _DATE),
             whole("limit", "Reports of a page", 1, 200, 50), _CURSOR,
         ),
+    ),
+    "returns.ask_report": Operation(
+        SHIP, "Have a report made, or find the one of the same days that was", report_shapes.AskedReport,
+        reports.ReportBody, also={202: report_shapes.AskedReport, 404: ApiError}, scope="read ingest",
+        example={"startDate": "2026-10-01", "endDate": "2026-10-31"},
     ),
     "returns.get_report": Operation(
         SHIP, "A kept report, byte for byte as it was made", report_shapes.ReportShape, also={404: ApiError},

@@ -164,6 +164,19 @@ class ReportList(Shape):
     next_cursor: str | None
 
 
+class AskedReport(Shape):
+    """A report that was asked for; while a worker makes it, it is listed at `url` as soon as it is there."""
+
+    status: Literal["made", "waiting", "running"]
+    scope: ReportScope
+    name: str
+    start_date: Day
+    end_date: Day
+    version: Annotated[int, msgspec.Meta(ge=1, description="Of the report that was asked for")]
+    url: Annotated[str, msgspec.Meta(description="Where it is, or is listed when it is made")]
+    report: ReportHead | None
+
+
 class FindingShape(Shape):
     kind: str
     amount: Dollars

@@ -51,6 +51,8 @@ class FiguresShape(Shape):
     cycle_hours: float | None
     break_even_minutes: float | None
     required_hours: float | None
+    seats: Annotated[Cost, msgspec.Meta(description="Subscriptions of the period; null: none are told of this scope")]
+    full_cost: Annotated[Dollars, msgspec.Meta(description="`cost` and `seats`")]
 
 
 class RoiRowShape(FiguresShape):
@@ -77,6 +79,17 @@ class Assisted(Shape):
     at_least: float | None
 
 
+class RoiSeats(Shape):
+    of: Annotated[
+        Literal["organization", "teams", "team", "not_set", "not_shared", "not_told"],
+        msgspec.Meta(
+            description="Whose they are; or not set, the organization's alone and not shared out to teams, or not told "
+            "by repository and provider"
+        ),
+    ]
+    of_no_row: Annotated[Cost, msgspec.Meta(description="Of `total.seats`, those in no row; null: there are none")]
+
+
 class RoiBase(Shape):
     start_date: Day
     end_date: Day
@@ -90,6 +103,7 @@ class RoiBase(Shape):
     required_hours_per_week: float | None
     coverage: Coverage
     ai_assisted: Assisted | None
+    seats: RoiSeats
     total: FiguresShape
     previous: FiguresShape
     days: list[RoiDay]

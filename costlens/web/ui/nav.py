@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from costlens.domain.access import may
+
 
 @dataclass(frozen=True, slots=True)
 class Nav:
@@ -47,6 +49,13 @@ def page_url(nav: Nav, page: str, query: Mapping[str, object] | None = None) -> 
     """The path of a page of this organization with the query values that are set."""
     text = urlencode({key: value for key, value in (query or {}).items() if value not in (None, "")})
     return f"/app/{nav.slug}/{page}" + (f"?{text}" if text else "")
+
+
+def seats_url(nav: Nav, team_id: int | None) -> str | None:
+    """Where the seats of a team (None: of the organization) are set. None: who looks may not set them."""
+    if nav.role is None or not may(nav.role, "manage_organization"):
+        return None
+    return page_url(nav, "settings/assumptions", {"team": team_id or None})
 
 
 def organization_url(slug: str) -> str:

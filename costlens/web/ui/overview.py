@@ -22,7 +22,7 @@ from costlens.web.ui import start
 from costlens.web.ui.filter_bar import bar_of, instead
 from costlens.web.ui.filters import Chosen, Dates, a_text, an_id, one_of, period_name, query_of, read
 from costlens.web.ui.frame import frame, signed_in
-from costlens.web.ui.nav import Nav, page_url
+from costlens.web.ui.nav import Nav, page_url, seats_url
 from costlens.web.ui.pulls import repository_url
 
 SERIES = 4  # providers with a colour of their own; the rest is Other
@@ -126,6 +126,7 @@ def render_overview(found: Overview, chosen: Chosen[OverviewFilters], bar: Any, 
         period_name=period_name(filters, report.window),
         rows_behind=rows_behind,
         repository_page=repository_page,
+        seats_url=seats_url(nav, filters.team),
         report_url=page_url(nav, "repositories", query_of(filters)),
         csv_url=page_url(nav, "overview", query_of(filters) | {"format": "csv"}),
         json_url=page_url(nav, "overview", query_of(filters) | {"format": "json"}),

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, render_template, request
 
 from costlens.domain.roi import Figures, RoiReport, RoiRow, Window
 from costlens.services.report_formats import roi_csv, roi_json, roi_ndjson
+from costlens.services.report_lines import seats_words
 from costlens.web import charts
 from costlens.web.access import needs
 from costlens.web.answers import json_answer
@@ -29,7 +30,7 @@ from costlens.web.ui.filters import (
     read,
     rising,
 )
-from costlens.web.ui.nav import Nav, page_url
+from costlens.web.ui.nav import Nav, page_url, seats_url
 
 COMPARISONS = ("previous", "none")
 PAGE_OF_SCOPE: Mapping[str, str] = MappingProxyType({"repository": "repositories", "team": "teams"})
@@ -144,6 +145,8 @@ def render_roi(
         low_coverage=report.total.spend.coverage is not None and report.total.spend.coverage < LOW_COVERAGE,
         estimated=report.exact_share is not None and report.exact_share < 1,
         hourly_cost_command=f"costlens organization set {shlex.quote(report.organization)} --hourly-cost 95",
+        seats_words=seats_words(report),
+        seats_url=seats_url(nav, filters.team),
         rows_behind=rows_behind,
         sort_url=sort_url,
         file_urls={

@@ -12,8 +12,9 @@ from costlens.domain.periods import local_day, window
 from costlens.domain.team_report import KINDS, worth_a_look
 from costlens.queue import JobState
 from costlens.services import team_reports, weekly_mail
+from costlens.services.asked_reports import SECONDS
 from costlens.services.report_documents import estimated_of
-from costlens.services.report_lines import against, figure_lines
+from costlens.services.report_lines import against, figure_lines, seats_words
 from costlens.services.team_reports import SCOPES, Stored
 from costlens.web.access import current_member, needs
 from costlens.web.context import context
@@ -23,7 +24,6 @@ from costlens.web.ui.nav import Nav, page_url
 
 PAGE = "reports"
 ROWS = 50
-SECONDS = 900  # the longest that one report may take
 KIND_WORDS = {"day": "nightly", "week": "weekly", "month": "monthly", "asked": "on demand"}
 
 
@@ -163,6 +163,7 @@ def render_report(found: Stored, previous: Stored | None, nav: Nav) -> str:
         inputs=found.inputs,
         report=report,
         lines=figure_lines(report),
+        seats=seats_words(report),
         findings=[(one, page_url(nav, one.page, one.query)) for one in worth_a_look(found.inputs)],
         estimated=estimated_of(found.inputs),
         effects=(found.document["comparison"] or {}).get("metrics", []),
