@@ -24,6 +24,7 @@ class Checkpoints:
 
     def __init__(self, database: str) -> None:
         self._database = database
+        self._process = os.getpid()
         self._written = 0
         self._due = threading.Event()
         self._lock = threading.Lock()
@@ -36,6 +37,8 @@ class Checkpoints:
         if self._written < EVERY:
             return
         self._written = 0
+        if os.getpid() != self._process:
+            return  # a fork, which may have come while a lock of these was held: its commits do it themselves
         if self._thread is None or not self._thread.is_alive():
             self._begin()
         self._due.set()
