@@ -2,7 +2,9 @@
 
     python -m benchmarks.api [--seconds 4] [--rounds 3] [--workers 2] [--engine sqlite postgresql]
 
-POST /integrations/run comes over 64 connections; the others over 8, on an organization with 20,000 runs of 12 models
+POST /integrations/run comes over 64 connections, each asking again at once (a closed loop), and then at 500 and 1,000
+runs a second, whether answers come or not (an open loop: what callers wait for whose number the server does not slow
+down); the others over 8, on an organization with 20,000 runs of 12 models
 and its cache on. A server of its own with a Redis of its own; client and server share the machine's cores.
 """
 
@@ -20,12 +22,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.ingest import Connection, Measured, bodies, in_another_process
+from benchmarks.ingest import Connection, Measured, bodies, in_another_process, offered
 from benchmarks.instances import ROOT, Instance, answer_of, cpu_seconds, instance, serving
 from tests.databases import ENGINES
 from tests.e2e.servers import queue_at
 
 LINES = 8
+OFFERED = (500, 1_000)  # runs a second
 PROMPTS = (
     "Summarize this research paper about the migration of birds in three sentences.",
     "Write a function that parses ISO dates and returns None for anything else. " * 6,
@@ -159,6 +162,10 @@ def measure(engine: str, workers: int, seconds: float) -> dict[str, Measured]:
             before = cpu_seconds(pid)
             tracked = in_another_process(port, [key], "api", 1, 64, seconds)
             found["POST /integrations/run, 64 connections"] = replace(tracked, server_seconds=cpu_seconds(pid) - before)
+            for rate in OFFERED:
+                before = cpu_seconds(pid)
+                tracked = in_another_process(port, [key], f"at-{rate}", rate, 64, seconds, work=offered)
+                found[f"the same, {rate:,} runs/s offered"] = replace(tracked, server_seconds=cpu_seconds(pid) - before)
         return found
 
 

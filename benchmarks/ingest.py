@@ -163,6 +163,39 @@ def load(port: int, keys: list[str], name: str, size: int, connections: int, sec
     return Measured((len(latencies) - refused) * size, refused, elapsed, sorted(latencies))
 
 
+def offered(port: int, keys: list[str], name: str, rate: float, connections: int, seconds: float) -> Measured:
+    """Posts single runs at this rate a second, whether answers come or not (an open loop).
+
+    A run's latency counts from the moment at which it was due, also when all connections were busy then.
+    """
+    stock = bodies()
+    poll = selectors.DefaultSelector()
+    free = [Connection(port, keys[index % len(keys)]) for index in range(connections)]
+    for connection in free:
+        poll.register(connection.socket, selectors.EVENT_READ, connection)
+    wanted, sent, refused, latencies = int(rate * seconds), 0, 0, []
+    due: dict[Connection, float] = {}
+    started = time.perf_counter()
+    while len(latencies) < wanted:
+        while free and sent < wanted and started + sent / rate <= time.perf_counter():
+            connection = free.pop()
+            due[connection] = started + sent / rate
+            sent += 1
+            connection.send(b"/integrations/run", stock[sent % len(stock)].replace(MARK, f"{name}-{sent}".encode()))
+        wait = started + sent / rate - time.perf_counter() if free and sent < wanted else 30
+        for event, _ in poll.select(max(0.0, wait)):
+            connection = event.data
+            answer = connection.answer()
+            if answer is not None:
+                latencies.append(time.perf_counter() - due.pop(connection))
+                refused += not answer.startswith(b"HTTP/1.1 200")
+                free.append(connection)
+    elapsed = time.perf_counter() - started
+    for connection in free:
+        connection.socket.close()
+    return Measured(len(latencies) - refused, refused, elapsed, sorted(latencies))
+
+
 def _load(result: Any, work: Callable[..., Measured], *arguments: Any) -> None:
     result.send(work(*arguments))
 

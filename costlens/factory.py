@@ -31,6 +31,7 @@ from costlens.web.api import (
     routing,
     runs,
 )
+from costlens.web.application import Application
 from costlens.web.auth import set_up_sessions
 from costlens.web.context import Context
 from costlens.web.converters import set_up_converters
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """The WSGI application. Opens no connection: the first request does. Raises SettingsError."""
     settings = settings or load_settings()
     folder = next(place for place in _TEMPLATES if place.exists())
-    app = Flask("costlens", template_folder=str(folder), static_folder=str(Path(__file__).parent / "static"))
+    app = Application("costlens", template_folder=str(folder), static_folder=str(Path(__file__).parent / "static"))
     equip(app, settings)
     if settings.base_url.startswith("https:"):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]

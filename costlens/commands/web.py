@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
 import signal
@@ -17,6 +18,9 @@ from costlens.config import load_settings
 from costlens.factory import create_app
 from costlens.processes import end_with_parent
 
+# Of glibc's mallopt(3).
+_TRIM_THRESHOLD, _TOP_PAD, _ARENA_MAX = -1, -2, -8
+
 
 @click.command()
 @host_option
@@ -24,6 +28,7 @@ from costlens.processes import end_with_parent
 def web(host: str, port: int) -> None:
     """Serve the web application and the API."""
     settings = load_settings()
+    _share_memory()
     Granian(
         "costlens.commands.web:serving_app",
         factory=True,
@@ -37,6 +42,20 @@ def web(host: str, port: int) -> None:
         websockets=False,
         log_level=LogLevels.error,
     ).serve()
+
+
+def _share_memory() -> None:
+    """Lets all threads of the workers take memory from one place, and keep a little that is free.
+
+    To be called before there is a second thread: then glibc has not yet decided.
+
+    glibc gives threads places of their own, so that they do not wait for each other. These wait for the interpreter
+    anyway, and each found its own place cold and gave it back to the system again and again.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # glibc's; others have no such places
+        for option, value in ((_ARENA_MAX, 1), (_TRIM_THRESHOLD, 32 << 20), (_TOP_PAD, 1 << 20)):
+            libc.mallopt(option, value)
 
 
 def serving_app() -> Flask:

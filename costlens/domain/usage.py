@@ -25,9 +25,9 @@ class UsageQuality(StrEnum):
     MISSING = "missing"  # nothing known, or input unknown: no price can be made of it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, which would make it take long to make one
 class Usage:
-    """Disjoint token counts: no token stands in two of them."""
+    """Disjoint token counts: no token stands in two of them. Not to be changed."""
 
     input_uncached: int = 0
     cache_read: int = 0

@@ -1,16 +1,18 @@
 """Group commit: requests that come while a transaction runs share the next one, and the disk is waited for once.
 
 The first request leads: it takes the writer, closes the open group, records everyone's work in one transaction, wakes
-the first of those who came meanwhile to lead the next group, and then its own followers. No timer and no thread of its
-own: a request that comes alone is recorded at once.
+the first of those who came meanwhile to lead the next group, and then its followers, each of whom wakes the next. No
+timer and no thread of its own: a request that comes alone is recorded at once.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 from costlens.domain.errors import Unavailable
@@ -39,11 +41,17 @@ class _Place(Generic[Work, Answer]):
         self.turn = _Turn.WAIT
         self.answers: tuple[Answer, ...] = ()  # one, once it is stored
         self.refusal: Unavailable | None = None
+        # Whom to wake next, and as what. Not all at once: threads that wait for the interpreter wake up every 5 ms to
+        # ask for it, each time for nothing while others have it.
+        self.next: tuple[_Place[Work, Answer], _Turn] | None = None
         self._asleep = threading.Lock()  # taken until it is woken; cheaper than an Event
         self._asleep.acquire()
 
     def wait(self) -> None:
         self._asleep.acquire()
+        if self.next is not None:
+            follower, turn = self.next
+            follower.wake(turn)
 
     def wake(self, turn: _Turn) -> None:
         self.turn = turn
@@ -72,6 +80,7 @@ class GroupCommit(Generic[Work, Answer]):
         self._led = False
         self._idle = threading.Event()
         self._idle.set()
+        self._entrance = threading.Lock()  # held by the one that enters
 
     def give_way(self, seconds: float = 1.0) -> None:
         """Waits while a group is recorded.
@@ -80,6 +89,17 @@ class GroupCommit(Generic[Work, Answer]):
         writer, for which other processes wait.
         """
         self._idle.wait(seconds)
+
+    @contextmanager
+    def entering(self) -> Iterator[None]:
+        """Around the short work of a request before `submit`: gives way, and lets one in after the other.
+
+        Threads that wait for each other's lock sleep; threads that wait for the interpreter wake up every 5 ms to ask
+        for it.
+        """
+        with self._entrance:
+            self.give_way()
+            yield
 
     def submit(self, store: Store, work: Work, weight: int = 1) -> Answer:
         """The answer to this work, after the commit. Raises what `record` raises for it alone, or Unavailable."""
@@ -134,10 +154,12 @@ class GroupCommit(Generic[Work, Answer]):
             if not group:
                 group.extend(self._close())
             self._pass_on()
-            for place in group:
-                if place is not first:
-                    place.wake(turn)
             first.turn = turn
+            followers = [place for place in group if place is not first]
+            for place, following in pairwise(followers):
+                place.next = following, turn
+            if followers:
+                followers[0].wake(turn)
 
     def _close(self) -> list[_Place[Work, Answer]]:
         """Takes the next group out of the line: the first request in any case, others up to the weight."""

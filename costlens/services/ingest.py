@@ -6,6 +6,7 @@ Calls that come at the same time share a transaction, whoever makes them, see `g
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,7 +51,7 @@ class Ingested:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
     """One call of `ingest`."""
 
     key: KeyRow
@@ -58,7 +59,7 @@ class _Call:
     at: datetime
 
 
-_groups: WeakKeyDictionary[Store, GroupCommit[_Call, Ingested]] = WeakKeyDictionary()
+_groups: WeakKeyDictionary[Store, GroupCommit[Call, Ingested]] = WeakKeyDictionary()
 
 
 def ingest(
@@ -68,9 +69,23 @@ def ingest(
 
     Returns after the commit. Raises Unavailable when nothing could be stored.
     """
+    return record(store, call_of(key, items, now=now))
+
+
+def call_of(key: KeyRow, items: Sequence[RunInput | CostLensError], *, now: datetime | None = None) -> Call:
+    """What is left to do for `record` once all that needs no transaction is done."""
     at = now or datetime.now(UTC)
-    prepared = [item if isinstance(item, CostLensError) else prepare(item, key, at) for item in items]
-    return _group(store).submit(store, _Call(key, prepared, at), len(prepared))
+    return Call(key, [item if isinstance(item, CostLensError) else prepare(item, key, at) for item in items], at)
+
+
+def record(store: Store, call: Call) -> Ingested:
+    """The second half of `ingest`."""
+    return _group(store).submit(store, call, len(call.items))
+
+
+def entering(store: Store) -> AbstractContextManager[None]:
+    """To be held around the work of a single run until its call is made: one after the other, see `give_way`."""
+    return _group(store).entering()
 
 
 def give_way(store: Store) -> None:
@@ -78,14 +93,14 @@ def give_way(store: Store) -> None:
     _group(store).give_way()
 
 
-def _group(store: Store) -> GroupCommit[_Call, Ingested]:
+def _group(store: Store) -> GroupCommit[Call, Ingested]:
     found = _groups.get(store)
     return _groups.setdefault(store, GroupCommit(_record)) if found is None else found
 
 
-def _record(tx: Tx, calls: Sequence[_Call]) -> list[Ingested]:
+def _record(tx: Tx, calls: Sequence[Call]) -> list[Ingested]:
     """The calls of one transaction, in order; those of one organization share their look-ups and sums."""
-    by_organization: dict[int, list[_Call]] = {}
+    by_organization: dict[int, list[Call]] = {}
     for call in calls:
         by_organization.setdefault(call.key.organization.id, []).append(call)
     done: dict[int, Ingested] = {}
@@ -97,7 +112,7 @@ def _record(tx: Tx, calls: Sequence[_Call]) -> list[Ingested]:
 class _Batch:
     """One organization's calls in a transaction: what was looked up for all at once, and what is to be written."""
 
-    def __init__(self, tx: Tx, calls: Sequence[_Call]) -> None:
+    def __init__(self, tx: Tx, calls: Sequence[Call]) -> None:
         self.tx, self.calls = tx, calls
         organization = calls[-1].key.organization
         self.organization_id = organization.id
@@ -116,7 +131,7 @@ class _Batch:
         self._touch()
         return done
 
-    def _call(self, call: _Call) -> Ingested:
+    def _call(self, call: Call) -> Ingested:
         self.key, self.now, self.waiting = call.key, call.at, set()
         results = tuple(self._one(item) if isinstance(item, PreparedRun) else item for item in call.items)
         return Ingested(results, frozenset(self.waiting))

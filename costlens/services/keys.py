@@ -34,12 +34,23 @@ class _Trusted:
         self._lock = threading.Lock()
         self._keys: dict[bytes, tuple[float, int, Store, KeyRow]] = {}
         self._forgotten = 0  # how often everything was forgotten
+        self._asking: set[bytes] = set()  # of which keys somebody asks again before their time is over
 
     def find(self, store: Store, known_by: bytes) -> KeyRow | None:
         until, version, where, key = self._keys.get(known_by, (0.0, 0, None, None))
-        return key if where is store and time.monotonic() < until and version == store.access.read() else None
+        left = until - time.monotonic()
+        if where is not store or left <= 0 or version != store.access.read():
+            return self._ask(store, known_by)
+        if left > _TRUST_SECONDS / 2 or known_by in self._asking:
+            return key
+        # One asks early, so that not all who come with this key ask at once when its time is over.
+        self._asking.add(known_by)
+        try:
+            return self._ask(store, known_by)
+        finally:
+            self._asking.discard(known_by)
 
-    def ask(self, store: Store, known_by: bytes) -> KeyRow | None:
+    def _ask(self, store: Store, known_by: bytes) -> KeyRow | None:
         # Before the question: what is changed after it is changed under another version.
         asked, forgotten, version = time.monotonic(), self._forgotten, store.access.read()
         with store.read() as tx:
@@ -116,7 +127,7 @@ def authenticate(store: Store, text: str | None, scope: str | None, *, now: date
     if text is None or not _FORM.match(text):
         raise Unauthorized("Unauthorized - Invalid API key")
     known_by = key_hash(text)
-    key = _trusted.find(store, known_by) or _trusted.ask(store, known_by)
+    key = _trusted.find(store, known_by)
     if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at):
         raise Unauthorized("Unauthorized - Invalid API key")
     if key.paused_at is not None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from costlens.config import SettingsError
 from costlens.domain.errors import Unavailable
+from costlens.store.checkpoints import Checkpoints
 from costlens.store.shared_number import SharedNumber
 from costlens.store.writer_turn import WriterTurn
 
@@ -48,6 +49,8 @@ class Store:
         )
         self._reader = self.engine.execution_options(**snapshot)
         self._turn = WriterTurn(self.engine.url.database) if self.dialect == "sqlite" else None
+        on_disk = self.dialect == "sqlite" and self.engine.url.database not in (None, "", ":memory:")
+        self._checkpoints = Checkpoints(str(self.engine.url.database)) if on_disk else None
         self.access = SharedNumber(_access_file(self.engine.url, folder))
 
     @contextmanager
@@ -64,6 +67,8 @@ class Store:
             tx.info["write"] = True
             with tx.begin():
                 yield tx
+        if self._checkpoints is not None:
+            self._checkpoints.written()
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """`work` in a write transaction, again from the start when another writer came in between.
@@ -96,6 +101,8 @@ class Store:
             self._turn.give_back()
 
     def close(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self.engine.dispose()
         self.access.close()
         if self._turn is not None:
@@ -159,7 +166,10 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _sqlite(url: URL, enforce_keys: bool) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=32)
+    # The connection that was used last is taken first: its cache and prepared statements are the warmest.
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=32, pool_use_lifo=True
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -170,8 +180,8 @@ def _sqlite(url: URL, enforce_keys: bool) -> Engine:
         cursor.execute(f"PRAGMA foreign_keys = {int(enforce_keys)}")
         cursor.execute("PRAGMA cache_size = -32000")
         cursor.execute("PRAGMA temp_store = MEMORY")
-        # 16 MiB of log between checkpoints: a page of sums that many transactions change is copied once.
-        cursor.execute("PRAGMA wal_autocheckpoint = 4000")
+        # 64 MiB of log at most, see `checkpoints`: a page of sums that many transactions change is copied once.
+        cursor.execute("PRAGMA wal_autocheckpoint = 16000")
         cursor.close()
 
     @event.listens_for(engine, "begin")

@@ -13,6 +13,7 @@ from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 from costlens.domain.access import scopes_of
 from costlens.store import tables as t
 from costlens.store.engine import Tx
+from costlens.store.lookups import look_up
 from costlens.store.upsert import insert_one, keep_first
 
 
@@ -186,22 +187,7 @@ def create_key(tx: Tx, values: dict[str, Any]) -> int:
 
 def find_key(tx: Tx, key_hash: bytes) -> KeyRow | None:
     """The key of this SHA-256, valid or not."""
-    key = t.api_keys.c
-    row = tx.execute(
-        select(
-            t.api_keys,
-            t.members.c.person_id,
-            t.members.c.role,
-            t.users.c.email,
-            t.repositories.c.name.label("repository"),
-            *(c.label(f"o_{c.name}") for c in organization_columns),
-        )
-        .join(t.organizations, t.organizations.c.id == key.organization_id)
-        .outerjoin(t.repositories, t.repositories.c.id == key.repository_id)
-        .outerjoin(t.members, t.members.c.id == key.member_id)
-        .outerjoin(t.users, t.users.c.id == t.members.c.user_id)
-        .where(key.key_hash == key_hash)
-    ).first()
+    row = tx.execute(_key_query(), {"hash": key_hash}).first()
     if row is None:
         return None
     scopes = frozenset(row.scopes.split())
@@ -219,6 +205,26 @@ def find_key(tx: Tx, key_hash: bytes) -> KeyRow | None:
         revoked_at=row.revoked_at,
         paused_at=row.paused_at,
         repository=row.repository,
+    )
+
+
+@functools.cache  # as every process asks for each key in use once or twice a second
+def _key_query() -> Select[Any]:
+    key = t.api_keys.c
+    return (
+        select(
+            t.api_keys,
+            t.members.c.person_id,
+            t.members.c.role,
+            t.users.c.email,
+            t.repositories.c.name.label("repository"),
+            *(c.label(f"o_{c.name}") for c in organization_columns),
+        )
+        .join(t.organizations, t.organizations.c.id == key.organization_id)
+        .outerjoin(t.repositories, t.repositories.c.id == key.repository_id)
+        .outerjoin(t.members, t.members.c.id == key.member_id)
+        .outerjoin(t.users, t.users.c.id == t.members.c.user_id)
+        .where(key.key_hash == bindparam("hash"))
     )
 
 
@@ -264,7 +270,14 @@ def add_audit(
 
 def price_overrides(tx: Tx, organization_id: int) -> Sequence[Row[Any]]:
     """An organization's own prices by the date from which they hold."""
+    if not look_up(tx, _any_override, organization=organization_id):
+        return ()  # most have none, and every ingest asks
     return tx.execute(_overrides_query(), {"organization": organization_id}).all()
+
+
+def _any_override() -> Select[Any]:
+    column = t.price_overrides.c
+    return select(column.id).where(column.organization_id == bindparam("organization")).limit(1)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,6 @@ from costlens.domain.links import LinkState, UnlinkedReason
 from costlens.domain.runs import NOT_CODE_ENVIRONMENTS
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.types import EPOCH
 from costlens.store.upsert import add_to
 
 QUARTER = timedelta(minutes=15)
@@ -46,8 +46,8 @@ _KEYS = {
 
 
 def quarter(at: datetime) -> datetime:
-    """Start of the quarter hour."""
-    return at - (at - EPOCH) % QUARTER
+    """Start of the quarter hour of a moment in UTC."""
+    return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
 
 
 def latency_step(milliseconds: int) -> int:
@@ -130,8 +130,9 @@ def dimensions(days: Groups) -> Groups:
     found: Groups = {}
     for place, dimension in enumerate(t.DIMENSIONS, start=1):
         gathered: Gathered = {}
+        of = itemgetter(place, 0)
         for key, sums in days.items():
-            _add(gathered, (key[place], key[0]), sums)
+            _add(gathered, of(key), sums)
         found.update({(dimension, str(value or ""), day): sums for (value, day), sums in _summed(gathered).items()})
     return found
 
@@ -147,20 +148,21 @@ def contributors(days: Groups) -> Groups:
 
 def spend(days: Groups, links: Groups) -> Groups:
     """The groups of rollup_spend that these of rollup_day and rollup_links add up to."""
-    gathered: Gathered = {}
-
-    def add(team: int, repository: int, provider: str, day: date, sums: Sums) -> None:
-        _add(gathered, ("whole", day, team, repository, provider), sums)
-        _add(gathered, ("team", day, team, 0, ""), sums)
-        _add(gathered, ("repository", day, 0, repository, ""), sums)
-
+    used: Gathered = {}
     for (day, team, _person, repository, provider, *_), sums in days.items():
-        add(team, repository, provider, day, (*(sums[place] for place in _USAGE_PLACES), *_NO_LEDGER))
+        _add(used, ("whole", day, team, repository, provider), _usage_sums(sums))
+    gathered: Gathered = {key: [(*sums, *_NO_LEDGER)] for key, sums in _summed(used).items()}
     for (day, team, repository, provider, state, reason, pull), (runs, priced, cost) in links.items():
         told = dict.fromkeys(_BUCKETS_OF[state, reason, bool(pull)], cost)
         told |= {"ledger_runs": runs, "ledger_priced_runs": priced, "not_code_runs": runs if state == "not_code" else 0}
-        add(team, repository, provider, day, tuple(told.get(name, 0) for name in t.SPEND_MEASURES))
-    return _summed(gathered)
+        sums = tuple(told.get(name, 0) for name in t.SPEND_MEASURES)
+        _add(gathered, ("whole", day, team, repository, provider), sums)
+    whole = _summed(gathered)
+    cuts: Gathered = {}
+    for (_cut, day, team, repository, _provider), sums in whole.items():
+        _add(cuts, ("team", day, team, 0, ""), sums)
+        _add(cuts, ("repository", day, 0, repository, ""), sums)
+    return whole | _summed(cuts)
 
 
 def pulls(links: Groups) -> Groups:
@@ -172,7 +174,7 @@ def pulls(links: Groups) -> Groups:
     return _summed(gathered)
 
 
-_USAGE_PLACES = tuple(t.MEASURES.index(name) for name in t.USAGE_SUMS)
+_usage_sums = itemgetter(*(t.MEASURES.index(name) for name in t.USAGE_SUMS))
 _NO_LEDGER = (0,) * (len(t.SPEND_MEASURES) - len(t.USAGE_SUMS))
 # The columns of rollup_spend that the cost of a row of rollup_links goes to, by state, reason and whether it names a
 # pull request.

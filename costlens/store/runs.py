@@ -84,6 +84,9 @@ def get_runs(tx: Tx, organization_id: int, run_ids: Iterable[int], *, lock: bool
 
     `lock`: no other writer changes them before this transaction ends. Who moves sums by a run's difference needs it.
     """
+    run_ids = set(run_ids)
+    if not run_ids:
+        return {}
     query = (
         select(t.runs)
         .where(checked(t.runs.c.organization_id, organization_id), one_of(t.runs.c.id, run_ids))

@@ -44,7 +44,8 @@ def set_up_access(app: Flask) -> None:
 
 def _check() -> Response | None:
     """Lets nobody in who is not signed in, not a member, or not allowed; nor anybody to a route without a rule."""
-    if request.url_rule is None or request.endpoint is None or not request.url_rule.rule.startswith("/app/"):
+    rule = request.url_rule
+    if rule is None or not rule.rule.startswith("/app/") or request.endpoint is None:
         return None
     permission = permission_of(current_app, request.endpoint)
     if permission is None:

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 from flask import Response
 
+from costlens.web.application import JsonAnswer
+
 
 def json_answer(body: Any, status: int = 200) -> Response:
     """A JSON answer."""
-    return Response(msgspec.json.encode(body), status, mimetype="application/json")
+    return JsonAnswer(msgspec.json.encode(body), status)

@@ -247,6 +247,42 @@ def test_who_gives_way_waits_while_a_group_is_recorded(ledger: Ledger, pool: Thr
     waiting.result(10)
 
 
+def test_one_after_the_other_enters_and_none_while_one_records(ledger: Ledger, pool: ThreadPoolExecutor) -> None:
+    recorder = Recorder(ledger.store)
+    inside = 0
+    most = 0
+
+    def enter() -> None:
+        nonlocal inside, most
+        with recorder.line.entering():
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.01)
+            inside -= 1
+
+    with recorder.held:
+        first = pool.submit(recorder.line.submit, ledger.store, 1)
+        until(lambda: bool(recorder.groups))
+        entered = [pool.submit(enter) for _ in range(10)]
+        time.sleep(0.05)
+        assert most == 0
+    for future in (first, *entered):
+        future.result(30)
+    assert most == 1
+
+
+def test_who_fails_on_entering_keeps_nobody_out(ledger: Ledger, pool: ThreadPoolExecutor) -> None:
+    line = Recorder(ledger.store).line
+    with pytest.raises(ValueError, match="bad body"), line.entering():
+        raise ValueError("bad body")
+
+    def enter() -> bool:
+        with line.entering():
+            return True
+
+    assert pool.submit(enter).result(10)
+
+
 def test_a_failed_group_keeps_nobody_waiting(ledger: Ledger) -> None:
     recorder = Recorder(ledger.store)
 

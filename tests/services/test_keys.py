@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event, update
@@ -27,6 +30,31 @@ def test_a_key_is_asked_of_the_database_once_a_second(store: Store, alice_key: s
     asked.clear()
     assert authenticate(store, alice_key, "read") == first
     assert asked == []
+
+
+def test_one_of_many_callers_asks_again_before_the_trust_is_over(
+    store: Store, alice_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_TRUST_SECONDS", 60.0)
+    first = authenticate(store, alice_key, "ingest")
+    monkeypatch.setattr(keys, "_TRUST_SECONDS", 3600.0)  # of which the 60 are less than half
+    asked: list[str] = []
+    answered = threading.Event()
+
+    def ask(*given: Any) -> None:
+        asked.append(given[2])
+        assert answered.wait(10)
+
+    event.listen(store.engine, "before_cursor_execute", ask)
+    with ThreadPoolExecutor(4) as pool:
+        early = pool.submit(authenticate, store, alice_key, "ingest")
+        deadline = time.monotonic() + 10
+        while not asked and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert authenticate(store, alice_key, "ingest") == first, "the others go on with what is known"
+        answered.set()
+        assert early.result(10) == first
+    assert len([text for text in asked if "api_keys" in text]) == 1
 
 
 def test_a_revocation_holds_at_once_in_this_process(store: Store, settings: Settings, alice_key: str) -> None:

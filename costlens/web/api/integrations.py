@@ -13,7 +13,7 @@ from costlens.domain.errors import CostLensError
 from costlens.domain.runs import RunInput, show_id
 from costlens.domain.shown import dollars
 from costlens.services import usage as usage_service
-from costlens.services.ingest import Accepted, Ingested, Result, give_way, ingest
+from costlens.services.ingest import Accepted, Ingested, Result, call_of, entering, give_way, ingest, record
 from costlens.services.usage import PlanUsage
 from costlens.store.organizations import KeyRow
 from costlens.web.answers import json_answer
@@ -43,14 +43,16 @@ def track_run() -> Response:
     """Stores one run; answers after it is stored."""
     key = require_key("ingest")
     month = month_of(key)
-    give_way(context().store)
-    result = _store(key, _named([read_run(json_body(), _ratio(key))])).results[0]
+    body, store = json_body(), context().store
+    with entering(store):
+        call = call_of(key, _named([read_run(body, _ratio(key))]))
+    result = _linked_soon(key, record(store, call)).results[0]
     if isinstance(result, CostLensError):
         raise result
-    body: dict[str, Any] = {"success": True, "run": run_answer(result)}
+    answer: dict[str, Any] = {"success": True, "run": run_answer(result)}
     if warned := warning(month and month.after(int(result.new))):
-        body["warning"] = warned
-    return json_answer(body)
+        answer["warning"] = warned
+    return json_answer(answer)
 
 
 def track_instant() -> Response:
@@ -149,7 +151,10 @@ def _ratio(key: KeyRow) -> Ratio:
 
 
 def _store(key: KeyRow, items: list[Any]) -> Ingested:
-    done = ingest(context().store, key, items)
+    return _linked_soon(key, ingest(context().store, key, items))
+
+
+def _linked_soon(key: KeyRow, done: Ingested) -> Ingested:
     for repository_id in done.repositories:
         context().queue.link_soon(key.organization.id, repository_id)
     return done
@@ -173,7 +178,8 @@ def run_answer(accepted: Accepted) -> dict[str, Any]:
 
 def batch_answer(results: tuple[Result, ...], month: PlanUsage | None = None) -> Response:
     """The seed's batch object with one result an item: 200 when all are good, 207 when some are not."""
-    runs = [run_answer(result) for result in results if isinstance(result, Accepted)]
+    shown = [run_answer(result) if isinstance(result, Accepted) else None for result in results]
+    runs = [run for run in shown if run is not None]
     failed = len(results) - len(runs)
     body = {
         "success": not failed or bool(runs),
@@ -181,7 +187,9 @@ def batch_answer(results: tuple[Result, ...], month: PlanUsage | None = None) ->
         "errors": failed,
         "runs": runs,
         "batchStats": _stats(len(results), len(runs)),
-        "results": [_item_answer(index, result) for index, result in enumerate(results)],
+        "results": [
+            _item_answer(index, result, run) for index, (result, run) in enumerate(zip(results, shown, strict=True))
+        ],
         "errorDetails": [
             _error_details(index, result) for index, result in enumerate(results) if isinstance(result, CostLensError)
         ],
@@ -191,7 +199,8 @@ def batch_answer(results: tuple[Result, ...], month: PlanUsage | None = None) ->
     return json_answer(body, 207 if failed else 200)
 
 
-def _item_answer(index: int, result: Result) -> dict[str, Any]:
-    if isinstance(result, Accepted):
-        return {"index": index, "status": 200, "id": show_id("run", result.run["id"]), "new": result.new}
+def _item_answer(index: int, result: Result, run: dict[str, Any] | None) -> dict[str, Any]:
+    if isinstance(result, Accepted) and run is not None:
+        return {"index": index, "status": 200, "id": run["id"], "new": result.new}
+    assert isinstance(result, CostLensError)
     return {"index": index, "status": STATUS[type(result)], "code": result.code}
