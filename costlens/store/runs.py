@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, Select, bindparam, func, select, tuple_, type_coerce, update
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, bindparam, func, select, tuple_, type_coerce, update
 
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
@@ -139,6 +139,15 @@ def list_runs(
         # As one comparison of rows: with an `or` SQLite would walk over every run before the page.
         place = tuple_(run.occurred_at, run.id)
         conditions.append(place > before if ascending else place < before)
+    order = (run.occurred_at, run.id) if ascending else (run.occurred_at.desc(), run.id.desc())
+    parts = parts_by_index(where)
+    if len(parts) > 1:
+        ids = [
+            number
+            for part in parts
+            for number in tx.scalars(select(run.id).where(*conditions, *part).order_by(*order).limit(limit))
+        ]
+        conditions = [checked(run.organization_id, organization_id), one_of(run.id, ids)]
     query = (
         select(
             t.runs,
@@ -149,10 +158,23 @@ def list_runs(
         .outerjoin(t.repositories, t.repositories.c.id == run.repository_id)
         .outerjoin(t.teams, t.teams.c.id == run.team_id)
         .where(*conditions)
-        .order_by(*((run.occurred_at, run.id) if ascending else (run.occurred_at.desc(), run.id.desc())))
+        .order_by(*order)
         .limit(limit)
     )
     return tx.execute(query).all()
+
+
+def parts_by_index(where: RunFilter) -> tuple[tuple[ColumnElement[bool], ...], ...]:
+    """Conditions that cut the runs of a filter into parts, of which each is found by an index.
+
+    Those of sessions and prompts know the runs that the linker has seen; those that wait for it are few.
+    """
+    run = t.runs.c
+    if where.session_id:
+        return (run.linked_at.is_not(None), run.session_id.is_not(None)), (run.linked_at.is_(None),)
+    if where.prompt_id:
+        return (run.linked_at.is_not(None), run.prompt_id.is_not(None)), (run.linked_at.is_(None),)
+    return ((),)
 
 
 def beside(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, select
 
 from costlens.store import tables as t
+from costlens.store.analytics import values_of
 from costlens.store.engine import Tx
 
 FEW = 20
@@ -63,14 +63,9 @@ def pulls_numbered(tx: Tx, organization_id: int, number: int, repository_ids: Se
 
 def names_like(tx: Tx, organization_id: int, dimension: str, text: str) -> list[str]:
     """Prompts or models whose name holds this text, whatever its case."""
-    r = t.rollup_dimension.c
+    value = values_of(organization_id, dimension).c.value
     escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    query: Any = (
-        select(r.value)
-        .where(r.organization_id == organization_id, r.dimension == dimension, r.value != "")
-        .where(func.lower(r.value).like(f"%{escaped}%", escape="\\"))
-        .distinct()
-        .order_by(r.value)
-        .limit(FEW)
+    query = (
+        select(value).where(value != "", func.lower(value).like(f"%{escaped}%", escape="\\")).order_by(value).limit(FEW)
     )
     return list(tx.scalars(query))
