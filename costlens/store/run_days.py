@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, func, literal, select, type_coerce
 
 from costlens.store import tables as t
+from costlens.store.analytics import values_of
 from costlens.store.engine import Tx
-from costlens.store.rollups import call_of, narrowed
-from costlens.store.runs import RunFilter, parts_by_index, run_conditions
-from costlens.store.types import EPOCH
+from costlens.store.rollups import narrowed, provider_and_model
+from costlens.store.runs import RunFilter, parts_by_index
+from costlens.store.types import EPOCH, one_of
 
 _DAY = 86_400_000
 Spans = Sequence[tuple[datetime, datetime, timedelta]]
@@ -46,7 +47,7 @@ def days_of_runs(
     """Days that have runs, both ends included, in the organization's own zone; `spans` are the same days in UTC."""
     asked = where.asked() - {"since", "until", "priced"}
     if named := _dimension(where, asked):
-        rows = _by_dimension(tx, organization_id, first, last, *named)
+        rows = _by_dimension(tx, organization_id, first, last, where, *named)
     elif asked <= _OF_MANY_RUNS:
         rows = _by_filters(tx, organization_id, first, last, where, asked)
     else:
@@ -62,29 +63,34 @@ def _shown(row: Sequence[Any], priced: bool | None) -> DayOfRuns:
 
 
 def _dimension(where: RunFilter, asked: Set[str]) -> tuple[str, str | None] | None:
-    """The dimension, and its value, that has just these runs; value None: all of them have. None: there is none."""
+    """The dimension, and its value, that has just these runs; value None: all of them have, or of calls those of the
+    provider and model. None: there is none.
+    """
     if not asked:
         return "provider", None
-    if where.provider is not None and where.model is not None:
-        call = call_of(where.provider, where.model)
-        others = asked - {"provider", "model"}
-        return _narrowed("call", call, where, others) if others else ("call", call)
-    if where.prompt_id is not None and len(asked) > 1:
-        return _narrowed("prompt", where.prompt_id, where, asked - {"prompt_id"})
-    (name, *more) = asked
-    return None if more or name not in _DIMENSIONS else (_DIMENSIONS[name], str(getattr(where, name) or ""))
+    if len(asked) == 1:
+        (name,) = asked
+        return (_DIMENSIONS[name], str(getattr(where, name) or "")) if name in _DIMENSIONS else None
+    if where.prompt_id is not None:
+        dimension = _narrowed("prompt", where, asked - {"prompt_id"})
+        return (dimension, where.prompt_id) if dimension else None
+    others = asked - {"provider", "model"}
+    if others == asked:
+        return None
+    dimension = _narrowed("call", where, others) if others else "call"
+    return (dimension, None) if dimension else None
 
 
-def _narrowed(dimension: str, value: str, where: RunFilter, asked: Set[str]) -> tuple[str, str] | None:
+def _narrowed(dimension: str, where: RunFilter, asked: Set[str]) -> str | None:
     (name, *more) = asked
     by = _DIMENSIONS.get(name)
     if more or by not in t.NARROWED[dimension]:
         return None
-    return narrowed(dimension, by, getattr(where, name)), value
+    return narrowed(dimension, by, getattr(where, name))
 
 
 def _by_dimension(
-    tx: Tx, organization_id: int, first: date, last: date, dimension: str, value: str | None
+    tx: Tx, organization_id: int, first: date, last: date, where: RunFilter, dimension: str, value: str | None
 ) -> list[Sequence[Any]]:
     r = t.rollup_dimension.c
     query = (
@@ -94,10 +100,19 @@ def _by_dimension(
     )
     if value is not None:
         query = query.where(r.value == value)
+    elif dimension.startswith("call"):
+        names = values_of(organization_id, dimension).c.value
+        asked = (where.provider, where.model)
+        every = tx.scalars(select(names).where(names.is_not(None)))
+        query = query.where(one_of(r.value, [call for call in every if _is(provider_and_model(call), asked)]))
     found: dict[date, list[int]] = {}
     for _, day, *sums in tx.execute(query):
         _add_day(found, day, sums)
     return [(day, *sums) for day, sums in found.items()]
+
+
+def _is(names: tuple[str, str], asked: tuple[str | None, str | None]) -> bool:
+    return all(want in (None, name) for name, want in zip(names, asked, strict=True))
 
 
 def _by_filters(
@@ -121,11 +136,10 @@ def _of_runs(tx: Tx, organization_id: int, spans: Spans, where: RunFilter) -> li
     for start, end, offset in spans:
         day = _local_day(run.occurred_at, offset)
         # Each bound once: SQLite takes every further one for a reason to go by time.
-        conditions = run_conditions(organization_id, replace(where, since=start, until=end))
-        for part in parts_by_index(where):
+        for part in parts_by_index(organization_id, replace(where, since=start, until=end)):
             query = (
                 select(day, func.count(), func.count(run.cost_nanos), func.coalesce(func.sum(run.cost_nanos), 0))
-                .where(*conditions, *part)
+                .where(*part.conditions)
                 .group_by(day)
             )
             for number, *sums in tx.execute(query):

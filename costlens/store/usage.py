@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from costlens.store import tables as t
-from costlens.store.analytics import Amounts, Where, amount_columns, days_where, narrowed_by, values_of
+from costlens.store.analytics import Amounts, Where, amount_columns, days_where, names_in, narrowed_by, values_of
 from costlens.store.engine import Tx
-from costlens.store.rollups import provider_and_model
+from costlens.store.rollups import narrowed, provider_and_model
 from costlens.store.types import one_of
 
 
@@ -104,7 +104,9 @@ class PromptModelSums(Amounts):
 def sums_of_prompts(
     tx: Tx, organization_id: int, prompt_ids: Sequence[str], first: date, last: date, where: Where
 ) -> list[PromptModelSums]:
-    """Sums of these prompts by model, over days of the organization's own zone."""
+    """Sums of these prompts by model, over days of the organization's own zone, both included."""
+    if where == Where(model=where.model):
+        return _sums_of_prompts(tx, organization_id, prompt_ids, first, last, where.model)
     r = t.rollup_day.c
     query = (
         select(r.prompt_id, r.model, *amount_columns(t.rollup_day))
@@ -113,6 +115,24 @@ def sums_of_prompts(
         .group_by(r.prompt_id, r.model)
     )
     found = (PromptModelSums(*map(int, row[2:]), prompt_id=row[0], model=row[1]) for row in tx.execute(query))
+    return [one for one in found if one.runs]
+
+
+def _sums_of_prompts(
+    tx: Tx, organization_id: int, prompt_ids: Sequence[str], first: date, last: date, model: str | None
+) -> list[PromptModelSums]:
+    """The same from narrow sums, of one model or all."""
+    models = names_in(tx, organization_id, "model", first, last) if model is None else [model]
+    named = {narrowed("prompt", "model", each): each for each in models}
+    d = t.rollup_dimension.c
+    query = (
+        select(d.value, d.dimension, *amount_columns(t.rollup_dimension))
+        .where(d.organization_id == organization_id, d.day >= first, d.day <= last)
+        .where(one_of(d.dimension, named), one_of(d.value, prompt_ids))
+        .group_by(d.dimension, d.value)
+    )
+    rows = ((row[0], named[row[1]], *map(int, row[2:])) for row in tx.execute(query))
+    found = (PromptModelSums(*row[2:], prompt_id=row[0], model=row[1]) for row in rows)
     return [one for one in found if one.runs]
 
 

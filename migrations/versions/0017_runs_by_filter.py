@@ -47,13 +47,12 @@ def upgrade() -> None:
     )  # fmt: skip
     _fill_runs()
     _fill_pairs()
-    failed = sa.text("NOT success")
     op.create_index(
         "ix_runs_failed",
         "runs",
         ["organization_id", "occurred_at", "id"],
-        sqlite_where=failed,
-        postgresql_where=failed,
+        sqlite_where=sa.text("success = 0"),  # as SQLAlchemy says it
+        postgresql_where=sa.text("NOT success"),
     )
 
 

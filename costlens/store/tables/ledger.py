@@ -131,7 +131,7 @@ runs = Table(
         "organization_id",
         "occurred_at",
         "id",
-        sqlite_where=text("NOT success"),
+        sqlite_where=text("success = 0"),
         postgresql_where=text("NOT success"),
     ),
     # What the linker finds runs by. A run enters when the linker has seen it, so ingest does not pay for these.
