@@ -70,9 +70,7 @@ def _fill_runs() -> None:
         "GROUP BY organization_id, coalesce(team_id, 0), provider, model, coalesce(tool, ''), "
         "coalesce(environment, ''), success, link_state, coalesce(unlinked_reason, '')"
     ).bindparams(sa.bindparam("day", type_=sa.Date()))
-    days = sa.text("SELECT DISTINCT day FROM rollup_dimension WHERE organization_id = :organization").columns(
-        day=sa.Date()
-    )
+    days = sa.text("SELECT DISTINCT day FROM rollup_day WHERE organization_id = :organization").columns(day=sa.Date())
     for organization, timezone in organizations:
         zone = ZoneInfo(timezone)
         for day in sorted(connection.scalars(days, {"organization": organization}).all()):
