@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, func, select, type_coerce
 
 from costlens.store import tables as t
 from costlens.store.analytics import values_of
@@ -32,7 +32,9 @@ def runs_named(tx: Tx, organization_id: int, column: str, value: str) -> list[in
     named = (run.organization_id == organization_id, run[column] == value)
     seen = select(run.id, run.occurred_at).where(*named, run.linked_at.is_not(None))
     waiting = select(run.id, run.occurred_at).where(*named, run.linked_at.is_(None))
-    newest = (run.occurred_at.desc(), run.id.desc())
+    # Sums, so that SQLite takes the index of the name, or of those that wait, and not that of the time.
+    moment = type_coerce(run.occurred_at, BigInteger) + 0
+    newest = (moment.desc(), run.id.desc())
     rows = [row for some in (seen, waiting) for row in tx.execute(some.order_by(*newest).limit(FEW))]
     return [row.id for row in sorted(rows, key=lambda row: row.occurred_at, reverse=True)][:FEW]
 
