@@ -12,6 +12,7 @@ from costlens.store.analytics import values_of
 from costlens.store.engine import Tx
 
 FEW = 20
+_WAITING = 500  # runs of one name that wait for the linker
 # The caller's and the provider's names of a run; `request.<source>` only repeats the first.
 _KINDS = ("client", "request", "correlation", "response", "provider_request", "span", "line")
 
@@ -32,10 +33,11 @@ def runs_named(tx: Tx, organization_id: int, column: str, value: str) -> list[in
     named = (run.organization_id == organization_id, run[column] == value)
     seen = select(run.id, run.occurred_at).where(*named, run.linked_at.is_not(None))
     waiting = select(run.id, run.occurred_at).where(*named, run.linked_at.is_(None))
-    # Sums, so that SQLite takes the index of the name, or of those that wait, and not that of the time.
+    # A sum, so that SQLite takes the index of the name and not that of the time; of those that wait it takes theirs
+    # where no order is asked for.
     moment = type_coerce(run.occurred_at, BigInteger) + 0
-    newest = (moment.desc(), run.id.desc())
-    rows = [row for some in (seen, waiting) for row in tx.execute(some.order_by(*newest).limit(FEW))]
+    rows = list(tx.execute(seen.order_by(moment.desc(), run.id.desc()).limit(FEW)))
+    rows += tx.execute(waiting.limit(_WAITING))
     return [row.id for row in sorted(rows, key=lambda row: row.occurred_at, reverse=True)][:FEW]
 
 
