@@ -34,7 +34,7 @@ from sqlalchemy import Table, delete, event, insert
 
 from costlens.domain.roi import Window
 from costlens.store.engine import Store, Tx
-from costlens.store.rollups import Groups, contributors, dimensions, pulls, spend
+from costlens.store.rollups import Groups, by_dimension, pulls, spend
 from costlens.store.tables import (
     MEASURES,
     organizations,
@@ -272,7 +272,7 @@ def insert_days(tx: Tx, rows: list[dict[str, Any]]) -> None:
         rows,
         lambda groups: [
             (rollup_spend, spend(groups, {})),
-            (rollup_dimension, dimensions(groups) | contributors(groups)),
+            (rollup_dimension, by_dimension(groups)),
         ],
     )
 

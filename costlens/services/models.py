@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from costlens.domain.cache_savings import CacheSavings, cache_savings, sum_of_savings
 from costlens.domain.pricing import RateCard, find_card
 from costlens.domain.roi import Window
-from costlens.services.analytics import spans
 from costlens.services.money import own_prices
 from costlens.store.analytics import Where
 from costlens.store.engine import Store
@@ -61,7 +60,7 @@ def models(
     """The models of a window in the organization's own zone."""
     at = now or datetime.now(UTC)
     with store.read() as tx:
-        rows = sums_of_models(tx, organization.id, window.start, window.end, spans(window), where)
+        rows = sums_of_models(tx, organization.id, window.start, window.end, where)
         overrides = own_prices(tx, organization.id)
     own = {(one.provider.lower(), one.model.lower()) for one in overrides if one.effective_from <= at}
     found = [

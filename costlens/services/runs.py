@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "Page",
     "RunDetails",
     "bounds",
+    "bounds_of",
     "days",
     "neighbours",
     "page_of_links",
@@ -75,6 +76,16 @@ def days(store: Store, organization_id: int, window: Window, where: RunFilter) -
     """Runs and cost of each day of a window that has any, in the organization's own zone, under the same filter."""
     with store.read() as tx:
         return days_of_runs(tx, organization_id, window.start, window.end, spans(window), where)
+
+
+def bounds_of(window: Window, days: Sequence[DayOfRuns]) -> tuple[datetime, datetime]:
+    """The half-open span in UTC from the first to the last of these days of a window, which have all the runs of a
+    filter: a list need not look for more outside. Empty for no days.
+    """
+    if not days:
+        since, _ = bounds(window)
+        return since, since
+    return bounds(replace(window, start=days[0].day, end=days[-1].day))
 
 
 def total_of(days: Iterable[DayOfRuns]) -> RunTotals:

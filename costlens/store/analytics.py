@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Select, case, exists, func, literal, select, type_coerce, union_all
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
-from costlens.store.types import EPOCH
+from costlens.store.rollups import narrowed
+from costlens.store.types import EPOCH, one_of
 
 _DAY = 86_400_000
 _SUMS = ("runs", "succeeded", "priced_runs", "exact_runs", "cost_nanos", "latency_ms", "timed_runs")
@@ -98,7 +99,7 @@ def sums_of_days(tx: Tx, organization_id: int, first: date, last: date, where: W
     r = t.rollup_day.c
     query = (
         select(r.day, r.provider, r.model, *amount_columns(t.rollup_day))
-        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *day_conditions(r, where))
+        .where(r.organization_id == organization_id, *days_where(r, first, last, where))
         .group_by(r.day, r.provider, r.model)
     )
     return [_sums(row, row.day) for row in tx.execute(query)]
@@ -117,27 +118,56 @@ def sums_of_providers(tx: Tx, organization_id: int, first: date, last: date) -> 
 
 def sums_by_dimension(tx: Tx, organization_id: int, dimension: str, first: date, last: date) -> list[GroupSums]:
     """Sums by the values of one of DIMENSIONS over days of the organization's own zone, both included."""
+    return [_group(row) for row in tx.execute(_by_value(organization_id, dimension, first, last))]
+
+
+def _by_value(organization_id: int, dimension: str, first: date, last: date) -> Select[Any]:
+    """Of the values one by one, since by the primary key a value's days stand together: other days are not read."""
     r = t.rollup_dimension.c
-    query = (
+    return (
         select(r.value, *amount_columns(t.rollup_dimension))
         .where(r.organization_id == organization_id, r.dimension == dimension, r.day >= first, r.day <= last)
+        .where(r.value.in_(select(values_of(organization_id, dimension).c.value)))
         .group_by(r.value)
     )
-    return [_group(row) for row in tx.execute(query)]
+
+
+def values_of(organization_id: int, dimension: str) -> Any:
+    """All values of a dimension, whatever their days, and null at the end: a recursive query with one column, value.
+
+    Each is looked up behind the one before it, so it costs as many steps as there are values, not rows.
+    """
+    r = t.rollup_dimension.c
+    least = select(func.min(r.value).label("value")).where(
+        r.organization_id == organization_id, r.dimension == dimension
+    )
+    found = least.cte(f"values_of_{dimension}" if dimension.isalpha() else "values_of_some", recursive=True)
+    following = least.where(r.value > found.c.value).scalar_subquery()
+    return found.union_all(select(following).where(found.c.value.is_not(None)))
 
 
 def sums_by_dimension_where(
     tx: Tx, organization_id: int, dimension: str, first: date, last: date, where: Where
 ) -> list[GroupSums]:
-    """The same of some runs only, from the daily rollup, which has almost a row a run: slower."""
+    """The same of some runs only; mostly from the daily rollup, which has almost a row a run: slower."""
+    name = narrowed_by(dimension, where)
+    if name is not None:
+        return sums_by_dimension(tx, organization_id, name, first, last)
     r = t.rollup_day.c
     column = r[t.DIMENSIONS[dimension]]
     query = (
         select(column.label("value"), *amount_columns(t.rollup_day))
-        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, *day_conditions(r, where))
+        .where(r.organization_id == organization_id, *days_where(r, first, last, where))
         .group_by(column)
     )
     return [_group(row) for row in tx.execute(query)]
+
+
+def narrowed_by(dimension: str, where: Where) -> str | None:
+    """The name of a dimension of NARROWED that holds just these runs. None: there is none."""
+    asked = [each.name for each in fields(where) if getattr(where, each.name) is not None]
+    names = [name for name in t.NARROWED.get(dimension, ()) if [t.DIMENSIONS[name]] == asked]
+    return narrowed(dimension, names[0], getattr(where, asked[0])) if names else None
 
 
 def _group(row: Sequence[Any]) -> GroupSums:
@@ -171,6 +201,18 @@ def _names_query(organization_id: int, dimension: str, ids: Sequence[int]) -> Se
     return select(table.c.id, key.label("key"), table.c.name).where(
         table.c.organization_id == organization_id, table.c.id.in_(ids)
     )
+
+
+def days_where(columns: Any, first: date, last: date, where: Where) -> list[ColumnElement[bool]]:
+    """Which rows of the daily rollup, days included.
+
+    Its key goes by day and team: with each day named, SQLite reads the rows of the team alone.
+    """
+    if where.team_id is None:
+        days = [columns.day >= first, columns.day <= last]
+    else:
+        days = [one_of(columns.day, [first + timedelta(days=n) for n in range((last - first).days + 1)])]
+    return days + day_conditions(columns, where)
 
 
 def day_conditions(columns: Any, where: Where) -> list[ColumnElement[bool]]:
@@ -224,44 +266,35 @@ def input_share(tx: Tx, organization_id: int, provider: str, model: str) -> floa
 
 def providers(tx: Tx, organization_id: int) -> list[str]:
     """Every provider that runs have named."""
-    r = t.rollup_dimension.c
-    return list(
-        tx.scalars(
-            select(r.value)
-            .where(r.organization_id == organization_id, r.dimension == "provider")
-            .distinct()
-            .order_by(r.value)
-        )
-    )
+    found = values_of(organization_id, "provider").c.value
+    return list(tx.scalars(select(found).where(found.is_not(None)).order_by(found)))
 
 
 def names_in(tx: Tx, organization_id: int, dimension: str, first: date, last: date) -> list[str]:
     """The values of one of DIMENSIONS that runs of these days have, both included; '' for runs that name none."""
-    r = t.rollup_dimension.c
-    query = (
-        select(r.value)
-        .where(r.organization_id == organization_id, r.dimension == dimension, r.day >= first, r.day <= last)
-        .distinct()
-        .order_by(r.value)
-    )
-    return list(tx.scalars(query))
+    return names_in_several(tx, organization_id, [dimension], first, last)[dimension]
 
 
 def names_in_several(
     tx: Tx, organization_id: int, dimensions: Sequence[str], first: date, last: date
 ) -> dict[str, list[str]]:
     """The same of several dimensions in one statement."""
-    r = t.rollup_dimension.c
-    query = (
-        select(r.dimension, r.value)
-        .where(r.organization_id == organization_id, r.dimension.in_(dimensions), r.day >= first, r.day <= last)
-        .distinct()
-        .order_by(r.dimension, r.value)
-    )
-    found: dict[str, list[str]] = {}
+    parts = []
+    for dimension in dimensions:
+        r, value = t.rollup_dimension.alias().c, values_of(organization_id, dimension).c.value
+        here = exists().where(
+            r.organization_id == organization_id,
+            r.dimension == dimension,
+            r.value == value,
+            r.day >= first,
+            r.day <= last,
+        )
+        parts.append(select(literal(dimension).label("dimension"), value).where(value.is_not(None), here))
+    query = parts[0] if len(parts) == 1 else union_all(*parts)
+    found: dict[str, list[str]] = {dimension: [] for dimension in dimensions}
     for dimension, value in tx.execute(query):
-        found.setdefault(dimension, []).append(value)
-    return found
+        found[dimension].append(value)
+    return {dimension: sorted(values) for dimension, values in found.items()}
 
 
 def linked_cost(tx: Tx, organization_id: int, first: date, last: date, where: Where) -> tuple[int, int] | None:

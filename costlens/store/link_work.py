@@ -43,6 +43,11 @@ _COLUMNS = [
         "team_id",
         "provider",
         "cost_nanos",
+        # and the sums of runs by state
+        "model",
+        "tool",
+        "environment",
+        "success",
     )
 ]
 

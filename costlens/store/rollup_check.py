@@ -27,7 +27,7 @@ from costlens.store.upsert import add_to, keep_first
 
 _QUARTER_MILLIS = QUARTER // timedelta(milliseconds=1)
 _BY_BUCKET = (t.rollup_15m, t.rollup_latency)
-_BY_DAY = (t.rollup_day, t.rollup_dimension, t.rollup_links, t.rollup_spend)
+_BY_DAY = (t.rollup_day, t.rollup_dimension, t.rollup_links, t.rollup_runs, t.rollup_spend)
 
 # What `Change` reads of a run.
 _RUN_COLUMNS = [

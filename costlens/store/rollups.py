@@ -41,6 +41,7 @@ _KEYS = {
         t.rollup_links,
         t.rollup_spend,
         t.rollup_pulls,
+        t.rollup_runs,
     )
 }
 
@@ -65,6 +66,7 @@ class Change:
         self.latencies: Gathered = {}
         self.days: Gathered = {}
         self.links: Gathered = {}
+        self.runs: Gathered = {}
         self._dates: dict[datetime, date] = {}
 
     def day(self, run: Mapping[str, Any]) -> date:
@@ -101,9 +103,25 @@ class Change:
             _add(self.latencies, (bucket, provider, model, latency_step(run["latency_ms"])), (sign,))
 
     def add_ledger(self, run: Mapping[str, Any], links: Sequence[Mapping[str, Any]], sign: int = 1) -> None:
-        """The run's money by bucket: each counted link's share, and the rest where the run's state says."""
+        """The run's money by bucket: each counted link's share, and the rest where the run's state says; and the run
+        under its state.
+        """
+        day = self.day(run)
         for key, sums in ledger_rows(run, links):
-            _add(self.links, (self.day(run), *key), sums if sign == 1 else [sign * value for value in sums])
+            _add(self.links, (day, *key), sums if sign == 1 else [sign * value for value in sums])
+        cost = run["cost_nanos"]
+        key = (
+            day,
+            run["team_id"] or 0,
+            run["provider"],
+            run["model"],
+            run["tool"] or "",
+            run["environment"] or "",
+            run["success"],
+            run["link_state"],
+            run["unlinked_reason"] or "",
+        )
+        _add(self.runs, key, (sign, 0 if cost is None else sign, sign * (cost or 0)))
 
     def groups(self) -> list[tuple[Table, tuple[str, ...], Groups]]:
         """Each rollup with its measures and what to add to them, by the primary key without the organization."""
@@ -112,8 +130,9 @@ class Change:
             (t.rollup_15m, t.MEASURES, _summed(self.quarters)),
             (t.rollup_latency, ("runs",), _summed(self.latencies)),
             (t.rollup_day, t.MEASURES, days),
-            (t.rollup_dimension, t.MEASURES, dimensions(days) | contributors(days) | states(links)),
+            (t.rollup_dimension, t.MEASURES, by_dimension(days) | states(links)),
             (t.rollup_links, LINK_MEASURES, links),
+            (t.rollup_runs, LINK_MEASURES, _summed(self.runs)),
             (t.rollup_spend, t.SPEND_MEASURES, spend(days, links)),
             (t.rollup_pulls, PULL_MEASURES, pulls(links)),
         ]
@@ -123,6 +142,51 @@ class Change:
         for table, measures, groups in self.groups():
             rows = [(self.organization_id, *key, *sums) for key, sums in sorted(groups.items()) if any(sums)]
             add_to(tx, table, (*_KEYS[table], *measures), rows, measures)
+
+
+def by_dimension(days: Groups) -> Groups:
+    """All groups of rollup_dimension that these of rollup_day add up to."""
+    return dimensions(days) | contributors(days) | calls(days)
+
+
+def call_of(provider: str, model: str) -> str:
+    """A provider's model as one name; `provider_and_model` takes it apart."""
+    return f"{len(provider)}:{provider}{model}"
+
+
+def provider_and_model(call: str) -> tuple[str, str]:
+    """What `call_of` made a name of."""
+    length, _, names = call.partition(":")
+    return names[: int(length)], names[int(length) :]
+
+
+def narrowed(dimension: str, by: str, value: int | str) -> str:
+    """The name of a dimension of NARROWED among the runs of one value of another; 0 and '' stand for none."""
+    return f"{dimension}@{by}={value or ''}"
+
+
+def calls(days: Groups) -> Groups:
+    """The groups of rollup_dimension of models with their providers, and of what NARROWED says."""
+    # Models, prompts and what narrows them first, so that a group of rows is added up once for all of these.
+    gathered: Gathered = {}
+    for (day, team, _person, *others), sums in days.items():
+        _add(gathered, (day, team, *others), sums)
+    found: Gathered = {}
+    for (day, team, repository, provider, model, prompt, tool, environment), sums in _summed(gathered).items():
+        call = call_of(provider, model)
+        by = {
+            "team": team,
+            "repository": repository,
+            "provider": provider,
+            "model": model,
+            "tool": tool,
+            "environment": environment,
+        }
+        _add(found, ("call", call, day), sums)
+        for dimension, value in (("call", call), ("prompt", prompt)):
+            for name in t.NARROWED[dimension]:
+                _add(found, (narrowed(dimension, name, by[name]), value, day), sums)
+    return _summed(found)
 
 
 def dimensions(days: Groups) -> Groups:
@@ -208,6 +272,7 @@ def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: 
         (t.rollup_links, LINK_MEASURES),
         (t.rollup_spend, t.SPEND_MEASURES),
         (t.rollup_pulls, PULL_MEASURES),
+        (t.rollup_runs, LINK_MEASURES),
     ):
         if column in table.c:
             _move(tx, organization_id, table, measures, table.c[column] == drop, {column: keep})
@@ -215,6 +280,10 @@ def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: 
     names = (dimension, "contributor") if dimension == "person" else (dimension,)
     mine = and_(table.c.dimension.in_(names), table.c.value == str(drop))
     _move(tx, organization_id, table, t.MEASURES, mine, {"value": str(keep)})
+    for other, by in t.NARROWED.items():
+        if dimension in by:
+            mine = table.c.dimension == narrowed(other, dimension, drop)
+            _move(tx, organization_id, table, t.MEASURES, mine, {"dimension": narrowed(other, dimension, keep)})
 
 
 def _move(

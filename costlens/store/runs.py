@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, Select, bindparam, func, select, tuple_, type_coerce, update
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, bindparam, func, select, tuple_, type_coerce, update
 
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.store import tables as t
@@ -22,6 +22,7 @@ RunRow = Mapping[str, Any]
 Key = tuple[str, str]  # kind, value
 
 _WAITING = 500  # runs of one session that wait for the linker
+_INDEXED = {"repository_id", "session_id", "prompt_id", "pull_request_id"}  # filters that have an index of their own
 _KEY_COLUMNS = ("organization_id", "kind", "value", "run_id", "content_hash")
 
 
@@ -137,11 +138,15 @@ def list_runs(
     of the last row of a page. `ascending`: oldest first, and `before` is what comes before the page all the same.
     """
     run = t.runs.c
-    conditions = run_conditions(organization_id, where)
-    if before is not None:
-        # As one comparison of rows: with an `or` SQLite would walk over every run before the page.
-        place = tuple_(run.occurred_at, run.id)
-        conditions.append(place > before if ascending else place < before)
+    parts = parts_by_index(organization_id, where)
+    if len(parts) == 1:
+        conditions, order = _page(parts[0], where, before, ascending)
+    else:
+        ids: list[int] = []
+        for part in parts:
+            conditions, order = _page(part, where, before, ascending)
+            ids += tx.scalars(select(run.id).where(*conditions).order_by(*order).limit(limit))
+        conditions = [checked(run.organization_id, organization_id), one_of(run.id, ids)]
     query = (
         select(
             t.runs,
@@ -152,10 +157,55 @@ def list_runs(
         .outerjoin(t.repositories, t.repositories.c.id == run.repository_id)
         .outerjoin(t.teams, t.teams.c.id == run.team_id)
         .where(*conditions)
-        .order_by(*((run.occurred_at, run.id) if ascending else (run.occurred_at.desc(), run.id.desc())))
+        .order_by(*order)
         .limit(limit)
     )
     return tx.execute(query).all()
+
+
+def _page(
+    part: Part, where: RunFilter, before: tuple[datetime, int] | None, ascending: bool
+) -> tuple[list[Any], tuple[Any, ...]]:
+    """Conditions and order of a page."""
+    run = t.runs.c
+    conditions = list(part.conditions)
+    if before is not None:
+        # As one comparison of rows: with an `or` SQLite would walk over every run before the page.
+        place, last = tuple_(part.at, run.id), (part.moment(before[0]), before[1])
+        conditions.append(place > last if ascending else place < last)
+    # A sum, so that SQLite goes by the index of what is asked for, which does not hold the id, and not by time alone.
+    number = run.id + 0 if where.asked() & _INDEXED else run.id
+    return conditions, (part.at, number) if ascending else (part.at.desc(), number.desc())
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the runs of a filter."""
+
+    conditions: Sequence[ColumnElement[bool]]
+    at: Any  # the time of a run as these conditions and an order should name it
+    moment: Callable[[datetime], Any]  # a time that is compared with `at`
+
+
+def parts_by_index(organization_id: int, where: RunFilter) -> list[Part]:
+    """The runs of a filter in parts, of which each is found by an index.
+
+    The indexes of sessions and prompts know the runs that the linker has seen; those that wait for it are few.
+    """
+    run = t.runs.c
+    named = run.session_id if where.session_id else run.prompt_id if where.prompt_id else None
+    every = run_conditions(organization_id, where)
+    if named is None:
+        return [Part(every, run.occurred_at, lambda at: at)]
+    # A sum, so that SQLite takes the index of those that wait and not that of the time.
+    at = type_coerce(run.occurred_at, BigInteger) + 0
+    waiting = [*run_conditions(organization_id, replace(where, since=None, until=None)), run.linked_at.is_(None)]
+    waiting += [at >= to_millis(where.since)] if where.since else []
+    waiting += [at < to_millis(where.until)] if where.until else []
+    return [
+        Part([*every, run.linked_at.is_not(None), named.is_not(None)], run.occurred_at, lambda at: at),
+        Part(waiting, at, to_millis),
+    ]
 
 
 def beside(
@@ -226,13 +276,14 @@ def run_conditions(organization_id: int, where: RunFilter) -> list[Any]:
         (run.provider, where.provider),
         (run.model, where.model),
         (run.session_id, where.session_id),
-        (run.success, where.success),
         (run.link_state, where.state),
         (run.unlinked_reason, where.reason),
         (run.code, where.code),
     ):
         if value is not None:
             conditions.append(column == value)
+    if where.success is not None:
+        conditions.append(run.success if where.success else ~run.success)  # word for word as the index of failed runs
     for column, number in ((run.team_id, where.team_id), (run.repository_id, where.repository_id)):
         if number is not None:
             conditions.append(column == number if number else column.is_(None))

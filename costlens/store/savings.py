@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 
 from costlens.store import tables as t
+from costlens.store.analytics import values_of
 from costlens.store.engine import Tx
 
 
@@ -18,6 +19,7 @@ def saved_by(tx: Tx, organization_id: int, dimension: str, first: date, last: da
     rows = tx.execute(
         select(r.value, func.sum(r.runs), func.sum(r.cost_nanos), func.sum(r.saved_nanos))
         .where(r.organization_id == organization_id, r.dimension == dimension, r.day >= first, r.day <= last)
+        .where(r.value.in_(select(values_of(organization_id, dimension).c.value)))
         .group_by(r.value)
     )
     return {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in rows}
@@ -29,9 +31,13 @@ def saved_by_day(tx: Tx, organization_id: int, first: date, last: date) -> dict[
     rows = tx.execute(
         select(r.day, func.sum(r.runs), func.sum(r.cost_nanos), func.sum(r.saved_nanos))
         .where(r.organization_id == organization_id, r.dimension == "provider", r.day >= first, r.day <= last)
-        .group_by(r.day)
+        .group_by(r.value, r.day)  # as the primary key goes: by day alone SQLite reads every dimension
     )
-    return {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in rows}
+    found: dict[date, tuple[int, int, int]] = {}
+    for row in rows:
+        before = found.get(row.day, (0, 0, 0))
+        found[row.day] = (before[0] + int(row[1]), before[1] + int(row[2]), before[2] + int(row[3]))
+    return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, func, select, type_coerce
 
 from costlens.store import tables as t
+from costlens.store.analytics import values_of
 from costlens.store.engine import Tx
 
 FEW = 20
+_WAITING = 500  # runs of one name that wait for the linker
 # The caller's and the provider's names of a run; `request.<source>` only repeats the first.
 _KINDS = ("client", "request", "correlation", "response", "provider_request", "span", "line")
 
@@ -32,8 +33,11 @@ def runs_named(tx: Tx, organization_id: int, column: str, value: str) -> list[in
     named = (run.organization_id == organization_id, run[column] == value)
     seen = select(run.id, run.occurred_at).where(*named, run.linked_at.is_not(None))
     waiting = select(run.id, run.occurred_at).where(*named, run.linked_at.is_(None))
-    newest = (run.occurred_at.desc(), run.id.desc())
-    rows = [row for some in (seen, waiting) for row in tx.execute(some.order_by(*newest).limit(FEW))]
+    # A sum, so that SQLite takes the index of the name and not that of the time; of those that wait it takes theirs
+    # where no order is asked for.
+    moment = type_coerce(run.occurred_at, BigInteger) + 0
+    rows = list(tx.execute(seen.order_by(moment.desc(), run.id.desc()).limit(FEW)))
+    rows += tx.execute(waiting.limit(_WAITING))
     return [row.id for row in sorted(rows, key=lambda row: row.occurred_at, reverse=True)][:FEW]
 
 
@@ -63,14 +67,9 @@ def pulls_numbered(tx: Tx, organization_id: int, number: int, repository_ids: Se
 
 def names_like(tx: Tx, organization_id: int, dimension: str, text: str) -> list[str]:
     """Prompts or models whose name holds this text, whatever its case."""
-    r = t.rollup_dimension.c
+    value = values_of(organization_id, dimension).c.value
     escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    query: Any = (
-        select(r.value)
-        .where(r.organization_id == organization_id, r.dimension == dimension, r.value != "")
-        .where(func.lower(r.value).like(f"%{escaped}%", escape="\\"))
-        .distinct()
-        .order_by(r.value)
-        .limit(FEW)
+    query = (
+        select(value).where(value != "", func.lower(value).like(f"%{escaped}%", escape="\\")).order_by(value).limit(FEW)
     )
     return list(tx.scalars(query))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Select, func, select
 
 from costlens.store import tables as t
-from costlens.store.analytics import Amounts, Where, amount_columns, day_conditions, model_conditions
+from costlens.store.analytics import Amounts, Where, amount_columns, days_where, names_in, narrowed_by, values_of
 from costlens.store.engine import Tx
+from costlens.store.rollups import narrowed, provider_and_model
 from costlens.store.types import one_of
 
 
@@ -61,26 +62,34 @@ def sums_of_models(
     organization_id: int,
     first: date,
     last: date,
-    spans: Sequence[tuple[datetime, datetime, timedelta]],
     where: Where,
 ) -> list[ModelSums]:
-    """Sums by provider and model over days of the organization's own zone; `spans` are the same days in UTC.
+    """Sums by provider and model over days of the organization's own zone, both included.
 
-    The quarter hours know no more than provider and model, but are far fewer rows than those of days.
+    Of all runs, or those of one team, repository, tool or environment, from narrow sums; else from the daily rollup.
     """
-    if where == Where(provider=where.provider, model=where.model):
-        table: Any = t.rollup_15m
-        conditions = [table.c.bucket >= spans[0][0], table.c.bucket < spans[-1][1], *model_conditions(table.c, where)]
+    others = replace(where, provider=None, model=None)
+    dimension = "call" if others == Where() else narrowed_by("call", others)
+    if dimension is not None:
+        d = t.rollup_dimension.c
+        query = (
+            select(d.value, *(func.sum(d[each.name]) for each in fields(TokenSums)))
+            .where(d.organization_id == organization_id, d.dimension == dimension, d.day >= first, d.day <= last)
+            .where(d.value.in_(select(values_of(organization_id, dimension).c.value)))
+            .group_by(d.value)
+        )
+        rows = [(*provider_and_model(row[0]), *row[1:]) for row in tx.execute(query)]
+        asked = (where.provider, where.model)
+        rows = [row for row in rows if all(want in (None, one) for want, one in zip(asked, row[:2], strict=True))]
     else:
-        table = t.rollup_day
-        conditions = [table.c.day >= first, table.c.day <= last, *day_conditions(table.c, where)]
-    measures = [func.sum(table.c[each.name]) for each in fields(TokenSums)]
-    query = (
-        select(table.c.provider, table.c.model, *measures)
-        .where(table.c.organization_id == organization_id, *conditions)
-        .group_by(table.c.provider, table.c.model)
-    )
-    found = (ModelSums(*map(int, row[2:]), provider=row[0], model=row[1]) for row in tx.execute(query))
+        r = t.rollup_day.c
+        query = (
+            select(r.provider, r.model, *(func.sum(r[each.name]) for each in fields(TokenSums)))
+            .where(r.organization_id == organization_id, *days_where(r, first, last, where))
+            .group_by(r.provider, r.model)
+        )
+        rows = [tuple(row) for row in tx.execute(query)]
+    found = (ModelSums(*map(int, row[2:]), provider=row[0], model=row[1]) for row in rows)
     return [one for one in found if one.runs]
 
 
@@ -95,15 +104,35 @@ class PromptModelSums(Amounts):
 def sums_of_prompts(
     tx: Tx, organization_id: int, prompt_ids: Sequence[str], first: date, last: date, where: Where
 ) -> list[PromptModelSums]:
-    """Sums of these prompts by model, over days of the organization's own zone."""
+    """Sums of these prompts by model, over days of the organization's own zone, both included."""
+    if where == Where(model=where.model):
+        return _sums_of_prompts(tx, organization_id, prompt_ids, first, last, where.model)
     r = t.rollup_day.c
     query = (
         select(r.prompt_id, r.model, *amount_columns(t.rollup_day))
-        .where(r.organization_id == organization_id, r.day >= first, r.day <= last, one_of(r.prompt_id, prompt_ids))
-        .where(*day_conditions(r, where))
+        .where(r.organization_id == organization_id, *days_where(r, first, last, where))
+        .where(one_of(r.prompt_id, prompt_ids))
         .group_by(r.prompt_id, r.model)
     )
     found = (PromptModelSums(*map(int, row[2:]), prompt_id=row[0], model=row[1]) for row in tx.execute(query))
+    return [one for one in found if one.runs]
+
+
+def _sums_of_prompts(
+    tx: Tx, organization_id: int, prompt_ids: Sequence[str], first: date, last: date, model: str | None
+) -> list[PromptModelSums]:
+    """The same from narrow sums, of one model or all."""
+    models = names_in(tx, organization_id, "model", first, last) if model is None else [model]
+    named = {narrowed("prompt", "model", each): each for each in models}
+    d = t.rollup_dimension.c
+    query = (
+        select(d.value, d.dimension, *amount_columns(t.rollup_dimension))
+        .where(d.organization_id == organization_id, d.day >= first, d.day <= last)
+        .where(one_of(d.dimension, named), one_of(d.value, prompt_ids))
+        .group_by(d.dimension, d.value)
+    )
+    rows = ((row[0], named[row[1]], *map(int, row[2:])) for row in tx.execute(query))
+    found = (PromptModelSums(*row[2:], prompt_id=row[0], model=row[1]) for row in rows)
     return [one for one in found if one.runs]
 
 

@@ -237,7 +237,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        table=st.sampled_from((t.rollup_15m, t.rollup_day, t.rollup_dimension, t.rollup_links, t.rollup_spend)),
+        table=st.sampled_from(
+            (t.rollup_15m, t.rollup_day, t.rollup_dimension, t.rollup_links, t.rollup_spend, t.rollup_runs)
+        ),
     )
     def spoil_and_repair(self, data: st.DataObject, table: Any) -> None:
         row = data.draw(st.sampled_from(self.ledger.rows(table)))

@@ -31,6 +31,7 @@ ROLLUPS = (
     t.rollup_dimension,
     t.rollup_links,
     t.rollup_spend,
+    t.rollup_runs,
     t.rollup_pulls,
 )
 

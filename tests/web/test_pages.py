@@ -27,7 +27,7 @@ QUERIES = {
     "/app/acme/runs": 12,
     "/app/acme/runs?team=none&state=counted": 12,
     "/app/acme/prompts": 11,
-    "/app/acme/prompts/write?from=2025-01-01&to=2025-01-31": 13,
+    "/app/acme/prompts/write?from=2025-01-01&to=2025-01-31": 14,
     "/app/acme/models": 12,
     "/app/acme/models/prices": 12,
     "/app/acme/search?q=zzz": 18,

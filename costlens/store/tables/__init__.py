@@ -29,6 +29,7 @@ from costlens.store.tables.joining import attempts, github_organizations, invita
 from costlens.store.tables.ledger import (
     DIMENSIONS,
     MEASURES,
+    NARROWED,
     USAGE_COLUMNS,
     link_decisions,
     links,
@@ -38,6 +39,7 @@ from costlens.store.tables.ledger import (
     rollup_dimension,
     rollup_latency,
     rollup_links,
+    rollup_runs,
     run_keys,
     runs,
 )
@@ -66,6 +68,7 @@ from costlens.store.tables.sync import (
 __all__ = [
     "DIMENSIONS",
     "MEASURES",
+    "NARROWED",
     "SPEND_CUTS",
     "SPEND_MEASURES",
     "USAGE_COLUMNS",
@@ -118,6 +121,7 @@ __all__ = [
     "rollup_latency",
     "rollup_links",
     "rollup_pulls",
+    "rollup_runs",
     "rollup_spend",
     "routing_settings",
     "run_keys",

@@ -126,6 +126,14 @@ runs = Table(
         sqlite_where=text("cost_nanos IS NULL"),
         postgresql_where=text("cost_nanos IS NULL"),
     ),
+    Index(
+        "ix_runs_failed",
+        "organization_id",
+        "occurred_at",
+        "id",
+        sqlite_where=text("success = 0"),
+        postgresql_where=text("NOT success"),
+    ),
     # What the linker finds runs by. A run enters when the linker has seen it, so ingest does not pay for these.
     _seen_index("branch", "repository_id", "branch", "occurred_at"),
     _seen_index("person", "repository_id", "person_id", "occurred_at"),
@@ -221,6 +229,13 @@ DIMENSIONS = {
     "environment": "environment",
 }
 
+# What is also summed by one dimension at a time for the runs of each value of another: the models with their providers
+# (a `call`, see `call_of` in rollups) and the prompts of a team, of a tool and so on.
+NARROWED = {
+    "call": ("team", "repository", "tool", "environment"),
+    "prompt": ("team", "provider", "model", "tool", "environment"),
+}
+
 
 def _measures() -> list[Column[int]]:
     return [Column(name, BigInteger, nullable=False) for name in MEASURES]
@@ -276,11 +291,34 @@ rollup_dimension = Table(
     "rollup_dimension",
     metadata,
     Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
-    Column("dimension", Text, primary_key=True),  # one of DIMENSIONS, or state: only runs and cost, from the ledger
+    # One of DIMENSIONS; state: only runs and cost, from the ledger; contributor: people outside production; call; or
+    # one of NARROWED with what narrows it, as prompt@team=7.
+    Column("dimension", Text, primary_key=True),
     Column("value", Text, primary_key=True),  # a name, or an id in digits; '': none
     Column("day", Date, primary_key=True),  # in the organization's time zone
     *_measures(),
     Index(None, "organization_id", "day"),
+    sqlite_with_rowid=False,
+)
+
+
+# Runs by all that the list of runs is filtered by and that many runs have in common; each run is in one row.
+rollup_runs = Table(
+    "rollup_runs",
+    metadata,
+    Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
+    Column("day", Date, primary_key=True),  # in the organization's time zone
+    Column("team_id", BigInteger, primary_key=True, autoincrement=False),  # 0: none
+    Column("provider", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("tool", Text, primary_key=True),  # '': none
+    Column("environment", Text, primary_key=True),  # '': none
+    Column("success", Boolean, primary_key=True),
+    Column("state", Text, primary_key=True),  # the run's link_state
+    Column("reason", Text, primary_key=True),  # unlinked: why; else ''
+    Column("runs", BigInteger, nullable=False),
+    Column("priced_runs", BigInteger, nullable=False),
+    Column("cost_nanos", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

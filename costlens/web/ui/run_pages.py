@@ -12,7 +12,6 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request
 
 from costlens.domain.errors import NotFound
-from costlens.domain.periods import bounds
 from costlens.domain.runs import read_id, show_id
 from costlens.services import runs as run_service
 from costlens.services.exports import every_run
@@ -73,8 +72,11 @@ def runs_page(slug: str) -> Response:
     bar = bar_of(nav, "runs", chosen, options={**options, **_CHOICES}, shown="Its whole life" if asked.pull else None)
     if other := instead(nav, "runs", "Runs", chosen, bar):
         return other
-    since, until = (None, None) if asked.pull else bounds(span)
-    where = replace(filter_of(asked), since=since, until=until)
+    where, days = filter_of(asked), []
+    if not asked.pull:
+        days = run_service.days(store, organization.id, span, where)
+        since, until = run_service.bounds_of(span, days)
+        where = replace(where, since=since, until=until)
     page_of = partial(run_service.page_of_runs, store, organization, where, ascending=asked.ascending)
     before = read_run_cursor(asked.cursor)
     match form_asked():
@@ -88,7 +90,6 @@ def runs_page(slug: str) -> Response:
     if asked.pull:
         totals = run_service.totals(store, organization.id, where)
     else:
-        days = run_service.days(store, organization.id, span, where)
         totals = run_service.total_of(days)
         bars = bars_of(span, days, partial(_day_url, nav, query))
     last = page.rows[-1] if page.more else None
