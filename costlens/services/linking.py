@@ -204,6 +204,12 @@ def decide_links(
     link_group(Linker(store, organization_id, repository_id, rules, at), [run_id])
 
 
+def tell_progress(store: Store, organization_id: int, repository_id: int, done: int) -> None:
+    """Notes how many runs a pass over all of a repository has done, for those who wait for it."""
+    with store.write() as tx:
+        link_work.note_relinked(tx, organization_id, repository_id, done)
+
+
 def waiting(store: Store, *, now: datetime | None = None) -> list[tuple[int, int]]:
     """(organization, repository) that the queue has missed: a lost job, a killed worker, a queue that was away."""
     at = now or datetime.now(UTC)

@@ -99,11 +99,20 @@ def claim_links(tx: Tx, organization_id: int, repository_id: int, links_version:
 
 
 def set_linked_version(tx: Tx, organization_id: int, repository_id: int, version: int) -> None:
-    """Notes which version of GitHub's facts the links of a repository were made from."""
+    """Notes which version of GitHub's facts the links were made from: a pass over all runs is at its end."""
     tx.execute(
         update(t.repositories)
         .where(t.repositories.c.organization_id == organization_id, t.repositories.c.id == repository_id)
-        .values(linked_version=version)
+        .values(linked_version=version, relinked_runs=None)
+    )
+
+
+def note_relinked(tx: Tx, organization_id: int, repository_id: int, runs: int) -> None:
+    """Notes how many runs a pass over all of a repository has done."""
+    tx.execute(
+        update(t.repositories)
+        .where(t.repositories.c.organization_id == organization_id, t.repositories.c.id == repository_id)
+        .values(relinked_runs=runs)
     )
 
 

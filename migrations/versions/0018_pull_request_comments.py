@@ -1,4 +1,4 @@
-"""Comments on pull requests."""
+"""Comments on pull requests, and how far a pass over every run of a repository is."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.add_column("github_installations", sa.Column("may_comment", sa.Boolean(), nullable=True))
     op.add_column("github_repositories", sa.Column("comments_on_at", sa.BigInteger(), nullable=True))
     op.add_column("github_repositories", sa.Column("comments_error", sa.Text(), nullable=True))
+    op.add_column("repositories", sa.Column("relinked_runs", sa.BigInteger(), nullable=True))
     op.create_table(
         "pull_request_comments",
         sa.Column("pull_request_id", sa.BigInteger(), nullable=False),
