@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from redis import Redis
@@ -17,6 +18,7 @@ from workers.context import opened
 
 LOCK_SECONDS = 10  # renewed while the pass runs; so long a killed job stands in the way of the next
 WAIT_SECONDS = 600
+TELL_SECONDS = 1.0  # how often at most a pass tells how far it is
 
 
 def link_repository(organization_id: int, repository_id: int) -> dict[str, int]:
@@ -53,10 +55,24 @@ def link_now(store: Store, queue: JobQueue, organization_id: int, repository_id:
     if job is None:
         raise RuntimeError("linking jobs run in a worker")
     with alone(job.connection, f"costlens:link:{organization_id}:{repository_id}"):
-        done = linking.link_repository(store, organization_id, repository_id)
+        tell = _teller(store, organization_id, repository_id)
+        done = linking.link_repository(store, organization_id, repository_id, progress=tell)
     for other in sorted(done.elsewhere):
         queue.link_soon(organization_id, other)
     return done
+
+
+def _teller(store: Store, organization_id: int, repository_id: int) -> Callable[[int, int], None]:
+    """Tells how far a pass over every run is, which its page counts in runs; other passes are over at once."""
+    told = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if done < total and time.monotonic() - told > TELL_SECONDS:
+            told = time.monotonic()
+            linking.tell_progress(store, organization_id, repository_id, done)
+
+    return tell
 
 
 @contextmanager

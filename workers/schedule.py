@@ -32,6 +32,7 @@ class Periodic:
 PERIODIC = (
     Periodic("workers.linking.sweep", timedelta(seconds=30), seconds=900),
     Periodic("workers.sync.sweep", timedelta(seconds=10), seconds=120),
+    Periodic("workers.comments.sweep", timedelta(minutes=1), seconds=60),
     Periodic("workers.sync.redeliver", timedelta(hours=1), seconds=600, offset=timedelta(minutes=7)),
     Periodic("workers.sync.reseal", timedelta(days=1), seconds=600, offset=timedelta(hours=4, minutes=11)),
     Periodic("workers.reports.sweep", timedelta(hours=1), seconds=7200, offset=timedelta(minutes=23)),

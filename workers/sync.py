@@ -24,7 +24,7 @@ SOON = timedelta(seconds=45)  # a walk that goes on later than this is found by 
 
 def sync_repository(organization_id: int, source_id: int) -> dict[str, int]:
     """The next pages of a repository, unless another worker is at it."""
-    with opened() as (store, queue), _only_one(f"costlens:sync:{source_id}") as mine:
+    with opened() as (store, queue), only_one(f"costlens:sync:{source_id}") as mine:
         if not mine:
             return {"pages": 0}
         done = github_walk.advance(store, github_of(load_settings()), organization_id, source_id)
@@ -61,13 +61,13 @@ def disconnect(organization_id: int) -> bool:
 
     What is left waits for the sweep, so that other jobs have their turn.
     """
-    with opened() as (store, _), _only_one(f"costlens:disconnect:{organization_id}") as mine:
+    with opened() as (store, _), only_one(f"costlens:disconnect:{organization_id}") as mine:
         return mine and github_disconnect.go_on(store, organization_id)
 
 
 def list_repositories(organization_id: int) -> int:
     """Asks GitHub what the connection may read; answers how many repositories."""
-    with opened() as (store, _), _only_one(f"costlens:list:{organization_id}") as mine:
+    with opened() as (store, _), only_one(f"costlens:list:{organization_id}") as mine:
         return github_connect.refresh(store, github_of(load_settings()), organization_id) if mine else 0
 
 
@@ -98,7 +98,7 @@ def reseal() -> int:
 
 
 @contextmanager
-def _only_one(name: str) -> Iterator[bool]:
+def only_one(name: str) -> Iterator[bool]:
     """Whether this job is the only one of this name. A second one ends at once instead of waiting."""
     job = get_current_job()
     if job is None:

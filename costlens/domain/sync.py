@@ -102,6 +102,10 @@ class NoAccess(GitHubTrouble):
     """The thing is gone, or may not be read any more."""
 
 
+class NotPermitted(NoAccess):
+    """The thing is there, and this may not be done to it; no rate limit."""
+
+
 class Moved(GitHubTrouble):
     """The repository has another name now."""
 

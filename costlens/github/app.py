@@ -35,6 +35,7 @@ class Installation:
     installation_id: int
     account: str  # login
     suspended: bool
+    may_comment: bool | None = None  # on pull requests. None: not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,20 @@ def convert_manifest(api_url: str, code: str) -> App:
 def installations(client: Client) -> list[Installation]:
     """Where an App is installed."""
     return [
-        Installation(row["id"], (row.get("account") or {}).get("login") or "unknown", bool(row.get("suspended_at")))
+        Installation(
+            row["id"],
+            (row.get("account") or {}).get("login") or "unknown",
+            bool(row.get("suspended_at")),
+            _may_comment(row.get("permissions")),
+        )
         for row in _listed(client, "/app/installations")
     ]
+
+
+def _may_comment(permissions: Mapping[str, str] | None) -> bool | None:
+    if permissions is None:
+        return None
+    return "write" in (permissions.get("pull_requests"), permissions.get("issues"))  # GitHub takes either
 
 
 def mint(client: Client, installation_id: int) -> tuple[str, datetime]:

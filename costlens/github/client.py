@@ -20,6 +20,7 @@ from costlens.domain.sync import (
     GitHubTrouble,
     Moved,
     NoAccess,
+    NotPermitted,
     Paused,
     Refused,
     Unreachable,
@@ -131,7 +132,7 @@ def trouble(status: int, headers: Mapping[str, str], text: str) -> GitHubTrouble
     if status == 401:
         return BadCredentials(f"GitHub does not accept the credentials: {message}")
     if status in (403, 429):
-        return _limit(status, headers, message) or NoAccess(f"GitHub refuses access: {message}")
+        return _limit(status, headers, message) or NotPermitted(f"GitHub refuses access: {message}")
     if status in (404, 410, 451):
         return NoAccess(f"GitHub shows nothing there: {message}")
     if status == 409:

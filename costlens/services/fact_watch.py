@@ -10,8 +10,9 @@ from costlens.domain.link_index import default_branches
 from costlens.domain.link_marks import Mark, MarkKind, branches_of, marks_of_change
 from costlens.domain.links import RepositoryFacts
 from costlens.domain.trailers import squashed_pull
+from costlens.store.branches import known_branches
 from costlens.store.engine import Tx
-from costlens.store.facts import facts_of, known_branches
+from costlens.store.facts import facts_of
 from costlens.store.github import is_linked
 from costlens.store.link_marks import add_marks, mark_all
 

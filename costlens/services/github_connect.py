@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ from costlens.github.app import (
 )
 from costlens.services.acting import acting, note
 from costlens.services.github_access import OF_TOKEN, GitHub, app_of, installation_client
-from costlens.store import connections, departures
+from costlens.store import connections, departures, pull_comments
 from costlens.store import organizations as org_store
 from costlens.store import sync as sync_store
 from costlens.store.engine import Store, Tx
@@ -42,6 +42,8 @@ class Connected:
     sources: Sequence[Any] = ()
     day_deliveries: int = 0
     waiting_deliveries: int = 0
+    comments: Mapping[int, tuple[int, datetime | None]] = field(default_factory=dict)  # repository → standing, last
+    unwanted_comments: int = 0  # still to be deleted
 
 
 def connected(store: Store, organization_id: int, *, now: datetime | None = None) -> Connected:
@@ -59,6 +61,8 @@ def connected(store: Store, organization_id: int, *, now: datetime | None = None
             sync_store.list_sources(tx, organization_id),
             came,
             waiting,
+            pull_comments.counts(tx, organization_id),
+            pull_comments.being_deleted(tx, organization_id),
         )
 
 
@@ -137,6 +141,8 @@ def refresh(store: Store, github: GitHub, organization_id: int, *, now: datetime
                     if connections.get_connection(tx, organization_id) is None:
                         return 0
                     connections.keep_installations(tx, organization_id, accounts)
+                    for one in found:
+                        pull_comments.note_permission(tx, organization_id, one.installation_id, one.may_comment)
                 offered = {}
                 for number in accounts:
                     with installation_client(store, github, organization_id, number, at) as asked:

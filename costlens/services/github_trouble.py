@@ -1,7 +1,10 @@
-"""What a walk does when GitHub says no: who waits, how long, and what the screen says."""
+"""What a walk does when GitHub says no: who waits, how long, and what the screen says. What holds for everybody of an
+installation, or of a host, holds for comments too.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,19 +35,33 @@ def closed_until(store: Store, github: GitHub, row: Any, now: datetime) -> datet
 
     The first that comes after a host was left alone tries it; the others wait for what it finds.
     """
-    host = _host(github)
     with store.write() as tx:
-        installation = sync_store.get_installation(tx, row.organization_id, row.installation_id)
-        if installation and installation.paused_until and installation.paused_until > now:
-            values = {"state": "paused", "error": installation.pause_reason}
-            return _due(tx, row, installation.paused_until, values)
-        known = sync_store.get_host(tx, host)
-        if known is None or known.open_until is None:
-            return None
-        if known.open_until > now:
-            return _due(tx, row, known.open_until, {"state": "failing", "error": f"{host} did not answer lately"})
-        sync_store.set_host(tx, host, known.failures, now + (breaker_wait(known.failures) or timedelta(0)))
+        held = held_until(tx, github, row.organization_id, row.installation_id, now)
+        return None if held is None else _due(tx, row, held.until, {"state": held.state, "error": held.reason})
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Nobody of an installation may ask GitHub."""
+
+    until: datetime
+    state: str  # paused, failing
+    reason: str
+
+
+def held_until(tx: Tx, github: GitHub, organization_id: int, installation_id: int, now: datetime) -> Held | None:
+    """What keeps an installation from asking GitHub. None: nothing; the caller tries, the others wait for it."""
+    host = _host(github)
+    installation = sync_store.get_installation(tx, organization_id, installation_id)
+    if installation and installation.paused_until and installation.paused_until > now:
+        return Held(installation.paused_until, "paused", installation.pause_reason)
+    known = sync_store.get_host(tx, host)
+    if known is None or known.open_until is None:
         return None
+    if known.open_until > now:
+        return Held(known.open_until, "failing", f"{host} did not answer lately")
+    sync_store.set_host(tx, host, known.failures, now + (breaker_wait(known.failures) or timedelta(0)))
+    return None
 
 
 def clear(store: Store, github: GitHub, row: Any, budget: Budget | None) -> None:
@@ -74,7 +91,7 @@ def note(store: Store, github: GitHub, row: Any, trouble: GitHubTrouble, now: da
     values: dict[str, Any] = {"error": str(trouble), "failures": failures}
     with store.write() as tx:
         if isinstance(trouble, Paused):
-            wait = _pause(tx, row, trouble, now)
+            wait = pause(tx, row.organization_id, row.installation_id, trouble, now)
             values |= {"state": "paused", "failures": row.failures}
         elif isinstance(trouble, Moved) or (isinstance(trouble, NoAccess) and row.phase != "idle"):
             # Lists are asked for by name: whether it has another one now, the question by its id tells.
@@ -95,11 +112,7 @@ def note(store: Store, github: GitHub, row: Any, trouble: GitHubTrouble, now: da
         elif isinstance(trouble, Unreachable):
             wait = retry_after(failures)
             values["state"] = "failing"
-            host = _host(github)
-            known = sync_store.get_host(tx, host)
-            in_a_row = (known.failures if known else 0) + 1
-            closed = breaker_wait(in_a_row)
-            sync_store.set_host(tx, host, in_a_row, now + closed if closed else None)
+            count_failure(tx, github, now)
         else:
             wait = MAX_RETRY
             values["state"] = "failing"
@@ -118,14 +131,23 @@ def note_conflict(store: Store, row: Any, error: Conflict, now: datetime) -> Non
             sync_store.move_on(tx, row.organization_id, row.id, latest.version, values)
 
 
-def _pause(tx: Tx, row: Any, trouble: Paused, now: datetime) -> timedelta:
-    """Everybody who uses the installation waits."""
-    installation = sync_store.get_installation(tx, row.organization_id, row.installation_id)
+def pause(tx: Tx, organization_id: int, installation_id: int, trouble: Paused, now: datetime) -> timedelta:
+    """Everybody who uses the installation waits; answers how long."""
+    installation = sync_store.get_installation(tx, organization_id, installation_id)
     pauses = (installation.pauses if installation else 0) + 1
     wait = pause_of(trouble, pauses)
     values = {"paused_until": now + wait, "pause_reason": str(trouble), "pauses": pauses}
-    sync_store.change_installation(tx, row.organization_id, row.installation_id, values)
+    sync_store.change_installation(tx, organization_id, installation_id, values)
     return wait
+
+
+def count_failure(tx: Tx, github: GitHub, now: datetime) -> None:
+    """The host did not answer; after too often in a row everybody leaves it alone."""
+    host = _host(github)
+    known = sync_store.get_host(tx, host)
+    in_a_row = (known.failures if known else 0) + 1
+    closed = breaker_wait(in_a_row)
+    sync_store.set_host(tx, host, in_a_row, now + closed if closed else None)
 
 
 def _due(tx: Tx, row: Any, until: datetime, values: dict[str, Any]) -> datetime:

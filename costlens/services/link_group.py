@@ -114,7 +114,7 @@ def examine(linker: Linker, run_ids: Collection[int], *, hide: bool = False) -> 
 
 def _read(tx: Tx, linker: Linker, run_ids: Collection[int], with_mates: bool) -> _Group:
     organization_id, repository_id = linker.organization_id, linker.repository_id
-    version = versions(tx, organization_id, repository_id).links
+    version = versions(tx, organization_id, repository_id)
     own, elsewhere = _placed(tx, linker, run_ids)
     asked = {row["id"]: run_fact(row) for row in own.values()}
     changed = _times(run for run in asked.values() if own[run.id]["linked_at"] is None and run.files)
@@ -138,11 +138,13 @@ def _read(tx: Tx, linker: Linker, run_ids: Collection[int], with_mates: bool) ->
     decisions = link_store.decisions(tx, organization_id, [run.id for run in reachable])
     decided = {decision.pull_request_id for decision in decisions}
     return _Group(
-        links_version=version,
+        links_version=version.links,
         rows={number: rows[number] for number in asked},
         runs=asked,
         mates=mates,
-        facts=facts_around(tx, organization_id, repository_id, reachable, decided),
+        facts=facts_around(
+            tx, organization_id, repository_id, reachable, decided, default_branch=version.default_branch or ""
+        ),
         decisions=decisions,
         stored=link_store.current_links(tx, organization_id, sorted(asked)),
         elsewhere=elsewhere,
@@ -209,18 +211,14 @@ def _send_elsewhere(tx: Tx, linker: Linker, runs: Mapping[int, Sequence[int]]) -
 
 
 def _write(tx: Tx, linker: Linker, group: _Group, answers: Sequence[RunLinks], links_version: int) -> int:
-    organization_id, repository_id, at = linker.organization_id, linker.repository_id, linker.at
-    organization = get_organization(tx, organization_id)
-    if organization is None:
-        raise NotFound("The organization is gone")
+    organization_id, at = linker.organization_id, linker.at
     ids = [answer.run_id for answer in answers]
     runs = {run["id"]: run for run in read_runs(tx, organization_id, ids, lock=True)}
-    if repository_id and not claim_links(tx, organization_id, repository_id, links_version):
-        raise _OvertakenError
+    zone = _claim(tx, linker, links_version)
     stored = link_store.current_links(tx, organization_id, ids)
     # After the lock: a decision or a name stored before it counts, one stored after it asks for a pass of its own.
     unmoved = _unmoved(tx, linker, group, runs)
-    change = Change(organization_id, organization.timezone)
+    change = Change(organization_id, zone)
     states: list[dict[str, Any]] = []
     fresh: list[dict[str, Any]] = []
     ended: list[int] = []
@@ -255,6 +253,19 @@ def _write(tx: Tx, linker: Linker, group: _Group, answers: Sequence[RunLinks], l
     link_store.mark_linked(tx, organization_id, seen, at)
     change.write(tx)
     return len(states)
+
+
+def _claim(tx: Tx, linker: Linker, links_version: int) -> str:
+    """Takes the right to write; answers the organization's time zone. Raises _OvertakenError, NotFound."""
+    if linker.repository_id:
+        zone = claim_links(tx, linker.organization_id, linker.repository_id, links_version)
+        if zone is None:
+            raise _OvertakenError
+        return zone
+    organization = get_organization(tx, linker.organization_id)
+    if organization is None:
+        raise NotFound("The organization is gone")
+    return organization.timezone
 
 
 def _unmoved(tx: Tx, linker: Linker, group: _Group, runs: Mapping[int, RunRow]) -> set[int]:

@@ -61,8 +61,9 @@ def link_repository(
         everything = full or version.facts != version.linked
         total = link_work.count_runs(tx, organization_id, repository_id) if everything and progress else 0
         touched = _touched(tx, linker, marks, everything)
+        waiting = None if everything else link_work.waiting_runs(tx, organization_id, repository_id, 0, GROUP)
     runs, changed, seconds, elsewhere = 0, 0, 0.0, set[int]()
-    for places, alone in _groups(linker, everything, touched):
+    for places, alone in _groups(linker, everything, touched, waiting):
         done = link_group(linker, [number for _, number in places], with_mates=not alone)
         runs, changed, seconds = runs + done.runs, changed + done.changed, seconds + done.link_seconds
         elsewhere |= done.elsewhere
@@ -86,15 +87,20 @@ def _touched(tx: Tx, linker: Linker, marks: Sequence[Mark], everything: bool) ->
     return sorted({*marked, *link_work.overdue_runs(tx, linker.organization_id, linker.repository_id, before)})
 
 
-def _groups(linker: Linker, everything: bool, touched: Sequence[Place]) -> Iterator[tuple[list[Place], bool]]:
-    """The runs to look at in groups, and whether a group's sessions are looked at anyway."""
+def _groups(
+    linker: Linker, everything: bool, touched: Sequence[Place], waiting: list[Place] | None = None
+) -> Iterator[tuple[list[Place], bool]]:
+    """The runs to look at in groups, and whether a group's sessions are looked at anyway.
+
+    `waiting` is the first page of runs that have not been looked at; None: it is read when its turn comes.
+    """
     if everything:
         for page in _seen_pages(linker):
             yield from ((group, True) for group in _cut(page))
         for page in _named_pages(linker):
             yield from ((group, True) for group in _cut(page))
     yield from ((group, False) for group in _cut(touched))
-    for page in _waiting_pages(linker):
+    for page in _waiting_pages(linker, waiting):
         yield from ((group, False) for group in _cut(sorted(page)))
 
 
@@ -127,12 +133,15 @@ def _seen_pages(linker: Linker) -> Iterator[list[Place]]:
         after = page[-1][0]
 
 
-def _waiting_pages(linker: Linker) -> Iterator[list[Place]]:
+def _waiting_pages(linker: Linker, first: list[Place] | None) -> Iterator[list[Place]]:
     """Runs that have not been looked at, by id; those that are skipped now wait for the next pass."""
     after = 0
     while True:
-        with linker.store.read() as tx:
-            page = link_work.waiting_runs(tx, linker.organization_id, linker.repository_id, after, GROUP)
+        if first is not None:
+            page, first = first, None
+        else:
+            with linker.store.read() as tx:
+                page = link_work.waiting_runs(tx, linker.organization_id, linker.repository_id, after, GROUP)
         yield page
         if len(page) < GROUP:
             return
@@ -202,6 +211,12 @@ def decide_links(
             repository_id = run["repository_id"] or homes(tx, organization_id, [run]).get(run_id, 0)
         rules = ruleset_of(tx, organization_id)
     link_group(Linker(store, organization_id, repository_id, rules, at), [run_id])
+
+
+def tell_progress(store: Store, organization_id: int, repository_id: int, done: int) -> None:
+    """Notes how many runs a pass over all of a repository has done, for those who wait for it."""
+    with store.write() as tx:
+        link_work.note_relinked(tx, organization_id, repository_id, done)
 
 
 def waiting(store: Store, *, now: datetime | None = None) -> list[tuple[int, int]]:

@@ -52,7 +52,7 @@ class Linking:
     measured_at: datetime | None  # None: the rules were never tested
     draft: Any | None  # row of the ruleset that is not applied; None: there is none
     history: Sequence[Any]  # rows of applied ones, newest first
-    relinking: tuple[int, int]  # repositories whose links are being computed anew, and all
+    relinking: store_rulesets.Relinking
 
 
 def linking_of(store: Store, organization_id: int) -> Linking:

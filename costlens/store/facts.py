@@ -7,18 +7,18 @@ facts, and what is read grows with the runs and not with the repository.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, and_, func, or_, select, union_all
 
 from costlens.domain.link_index import default_branches
 from costlens.domain.link_rules import AFTER_CLOSE, BEFORE_FIRST_COMMIT, NEXT_COMMIT_LATE, PROMPT_TRAILER
 from costlens.domain.links import CommitFact, PullFact, RepositoryFacts, RunFact
 from costlens.domain.trailers import body_trailers, co_authors, commit_trailers
 from costlens.store import tables as t
+from costlens.store.branches import strays
 from costlens.store.engine import Tx
 from costlens.store.plans import checked
 from costlens.store.types import one_of
@@ -45,25 +45,33 @@ _NO_FACTS = RepositoryFacts("", (), ())
 
 
 def facts_around(
-    tx: Tx, organization_id: int, repository_id: int, runs: Sequence[RunFact], pull_ids: Iterable[int] = ()
+    tx: Tx,
+    organization_id: int,
+    repository_id: int,
+    runs: Sequence[RunFact],
+    pull_ids: Iterable[int] = (),
+    *,
+    default_branch: str | None = None,
 ) -> RepositoryFacts:
-    """All that the rules can look up for these runs, and these pull requests.
+    """All that the rules can look up for these runs, and these pull requests; None: the default branch is asked for.
 
     Reads the commits of all the runs' people over the whole time that the runs span: give it runs of a short time, or
-    of few people.
+    of few people. What can be asked for at once is one statement: of a small part each costs more than its rows.
     """
     if not repository_id or not runs:
         return _NO_FACTS
-    part = _Part(tx, organization_id, repository_id)
+    part = _Part(tx, organization_id, repository_id, default_branch)
     own = [run for run in runs if run.has_repository]
-    part.add_pulls(t.pull_requests.c.id, pull_ids)
-    _named(part, {key for run in runs for key in run.keys} | {run.session_id for run in runs if run.session_id})
-    part.add_pulls(t.pull_requests.c.number, {run.pr_number for run in own if run.pr_number is not None})
+    named = _named(part, runs, own)
     shas = {run.commit_sha for run in own if run.commit_sha}
-    part.add_commits(t.commits.c.sha, shas)
-    part.add_pulls(t.pull_requests.c.merge_commit_sha, shas)
-    _of_people(part, own)
-    _of_branches(part, own)
+    pull, commit = t.pull_requests.c, t.commits.c
+    part.add_pulls(
+        (pull.id, pull_ids),
+        (pull.number, named.pulls | {run.pr_number for run in own if run.pr_number is not None}),
+        (pull.merge_commit_sha, shas),
+    )
+    part.add_commits(_among(commit.sha, shas | named.commits), *_of_people(own, named.prompts))
+    _of_branches(part, own, named.branches)
     return part.close()
 
 
@@ -71,22 +79,15 @@ def facts_of(
     tx: Tx, organization_id: int, repository_id: int, numbers: Collection[int], shas: Collection[str]
 ) -> RepositoryFacts:
     """Pull requests and commits, and whatever else changes its place when one of them changes."""
-    part = _Part(tx, organization_id, repository_id)
-    part.add_commits(t.commits.c.sha, shas)
-    part.add_pulls(t.pull_requests.c.number, numbers)
+    part = _Part(tx, organization_id, repository_id, None)
+    part.add_commits(_among(t.commits.c.sha, shas))
+    part.add_pulls((t.pull_requests.c.number, numbers))
     part.add_holders(part.commits)
     part.read_pulls()
-    part.add_commits(t.commits.c.sha, [row.merge_commit_sha for row in part.pulls.values() if row.merge_commit_sha])
+    merges = {row.merge_commit_sha for row in part.pulls.values() if row.merge_commit_sha}
+    part.add_commits(_among(t.commits.c.sha, merges))
     part.add_twins(part.commits.values())
     return part.close()
-
-
-def known_branches(tx: Tx, organization_id: int, repository_id: int, names: Collection[str]) -> set[str]:
-    """Those of the branches that are the head of a pull request, or hold a commit that belongs to none."""
-    pull = t.pull_requests.c
-    mine = (pull.organization_id == organization_id, pull.repository_id == repository_id)
-    found = set(tx.scalars(select(pull.head_ref).where(*mine, one_of(pull.head_ref, names)).distinct()))
-    return found | _stray_commits(tx, organization_id, repository_id, {*names} - found).keys()
 
 
 @dataclass(slots=True)
@@ -96,13 +97,15 @@ class _Part:
     tx: Tx
     organization_id: int
     repository_id: int
-    default_branch: str = ""
+    default_branch: str | None  # None: not asked for yet
     pull_ids: set[int] = field(default_factory=set)
     pulls: dict[int, Row[Any]] = field(default_factory=dict)
     commits: dict[int, Row[Any]] = field(default_factory=dict)
     members: dict[int, list[int]] = field(default_factory=dict)  # pull request → its commits in order
 
     def __post_init__(self) -> None:
+        if self.default_branch is not None:
+            return
         repository = t.repositories.c
         name = self.tx.scalar(
             select(repository.default_branch).where(
@@ -114,22 +117,31 @@ class _Part:
     def mine(self, table: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         return table.c.organization_id == self.organization_id, table.c.repository_id == self.repository_id
 
-    def add_pulls(self, column: Any, values: Iterable[Any]) -> None:
-        if wanted := list(values):
-            found = select(t.pull_requests.c.id).where(*self.mine(t.pull_requests), one_of(column, wanted))
-            self.pull_ids.update(self.tx.scalars(found))
+    def add_pulls(self, *wanted: tuple[Any, Iterable[Any]]) -> None:
+        """Pull requests where one of the columns has one of its values."""
+        conditions = [_among(column, values) for column, values in wanted]
+        selects = [
+            select(t.pull_requests.c.id).where(*self.mine(t.pull_requests), condition)
+            for condition in conditions
+            if condition is not None
+        ]
+        if selects:
+            self.pull_ids.update(self.tx.scalars(_at_once(selects)))
 
-    def add_commits(self, column: Any, values: Iterable[Any]) -> None:
-        if wanted := list(values):
-            self.add(select(t.commits).where(*self.mine(t.commits), one_of(column, wanted)))
-
-    def add(self, query: Select[Any]) -> None:
-        self.commits.update((row.id, row) for row in self.tx.execute(query))
+    def add_commits(self, *conditions: ColumnElement[bool] | None) -> None:
+        """Commits for which one of the conditions holds; None: no commit."""
+        selects = [
+            select(t.commits).where(*self.mine(t.commits), condition)
+            for condition in conditions
+            if condition is not None
+        ]
+        if selects:
+            self.commits.update((row.id, row) for row in self.tx.execute(_at_once(selects)))
 
     def add_twins(self, commits: Iterable[Row[Any]]) -> None:
         """Commits of the same person and author time, copies of each other; and some more of these people."""
         for twins in _twins(commits):
-            self.add(select(t.commits).where(*self.mine(t.commits), twins))
+            self.add_commits(twins)
 
     def add_holders(self, commit_ids: Collection[int]) -> None:
         """The pull requests that hold these commits."""
@@ -161,7 +173,7 @@ class _Part:
         self.add_holders(self.commits)
         self.read_pulls()
         outside = self.outside()
-        self.add_pulls(t.pull_requests.c.merge_commit_sha, [row.sha for row in outside])
+        self.add_pulls((t.pull_requests.c.merge_commit_sha, [row.sha for row in outside]))
         member, commit = t.pull_request_commits.c, t.commits.c
         for twins in _twins(outside):
             held = select(member.pull_request_id).join(t.commits, commit.id == member.commit_id)
@@ -171,7 +183,7 @@ class _Part:
         people = self.people_of({address for row in self.commits.values() for address in co_authors(row.message)})
         facts = {number: _commit(row, people) for number, row in self.commits.items()}
         return RepositoryFacts(
-            self.default_branch,
+            self.default_branch or "",
             tuple(
                 _pull(row, tuple(facts[one] for one in self.members.get(number, ())), former.get(number, ()))
                 for number, row in self.pulls.items()
@@ -205,19 +217,47 @@ class _Part:
         return [row for number, row in self.commits.items() if number not in held]
 
 
-def _named(part: _Part, names: Collection[str]) -> None:
-    """The commits and pull request bodies whose trailers name these runs and sessions."""
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What trailers and commits name of some runs."""
+
+    pulls: set[int]  # numbers of pull requests whose bodies name a run or a session
+    commits: set[str]  # that name a run or a session
+    prompts: set[str]  # of the runs' prompts those that any trailer names
+    branches: set[str]  # of the branches of the runs' sessions those that hold commits
+
+
+def _named(part: _Part, runs: Sequence[RunFact], own: Sequence[RunFact]) -> _Named:
+    """Asks for the trailers that name these runs and sessions, and for which prompts and branches there are."""
     mention = t.mentions.c
-    ids = mention.kind.in_(("run", "session"))
-    query = select(mention.source).where(*part.mine(t.mentions), ids, one_of(mention.value, names))
-    sources = set(part.tx.scalars(query))
-    part.add_pulls(t.pull_requests.c.number, [int(source[1:]) for source in sources if source[0] == "#"])
-    part.add_commits(t.commits.c.sha, [source for source in sources if source[0] != "#"])
+    names = {key for run in runs for key in run.keys} | {run.session_id for run in runs if run.session_id}
+    known = {
+        "prompt": {run.prompt_id for run in own if run.prompt_id},
+        "branch": {run.branch for run in own if run.branch and run.session_id} - default_branches(part.default_branch),
+    }
+    mine = part.mine(t.mentions)
+    selects: list[Select[Any]] = [
+        select(mention.kind, mention.source.label("said")).where(
+            *mine, mention.kind.in_(("run", "session")), one_of(mention.value, names)
+        )
+    ]
+    selects += [
+        select(mention.kind, mention.value.label("said"))
+        .where(*mine, mention.kind == kind, one_of(mention.value, values))
+        .distinct()
+        for kind, values in known.items()
+        if values
+    ]
+    found: dict[str, set[str]] = {"run": set(), "session": set(), "prompt": set(), "branch": set()}
+    for row in part.tx.execute(_at_once(selects)):
+        found[row.kind].add(row.said)
+    sources = found["run"] | found["session"]
+    pulls = {source for source in sources if source[0] == "#"}
+    return _Named({int(source[1:]) for source in pulls}, sources - pulls, found["prompt"], found["branch"])
 
 
-def _of_people(part: _Part, runs: Sequence[RunFact]) -> None:
+def _of_people(runs: Sequence[RunFact], prompts: Collection[str]) -> Iterator[ColumnElement[bool]]:
     """What the runs' people committed next: within a day, or within a week where a commit may name the run's prompt."""
-    prompts = _prompts_named(part, {run.prompt_id for run in runs if run.prompt_id})
     for reach, some in (
         (NEXT_COMMIT_LATE, [run for run in runs if run.prompt_id not in prompts]),
         (PROMPT_TRAILER, [run for run in runs if run.prompt_id in prompts]),
@@ -226,19 +266,25 @@ def _of_people(part: _Part, runs: Sequence[RunFact]) -> None:
         if not people:
             continue
         first, last = min(run.occurred_at for run in some), max(run.occurred_at for run in some) + reach
-        commit = t.commits.c
-        between = commit.authored_at.between(first, last)
-        part.add(select(t.commits).where(*part.mine(t.commits), one_of(commit.person_id, people), between))
+        yield and_(one_of(t.commits.c.person_id, people), t.commits.c.authored_at.between(first, last))
 
 
-def _prompts_named(part: _Part, prompts: Collection[str]) -> set[str]:
-    mention = t.mentions.c
-    mine = (*part.mine(t.mentions), mention.kind == "prompt", one_of(mention.value, prompts))
-    return set(part.tx.scalars(select(mention.value).where(*mine).distinct()))
+def _among(column: Any, values: Iterable[Any]) -> ColumnElement[bool] | None:
+    """The condition that a column has one of these values. None: there are none."""
+    wanted = set(values)
+    return one_of(column, wanted) if wanted else None
 
 
-def _of_branches(part: _Part, runs: Sequence[RunFact]) -> None:
-    """Pull requests of the runs' branches that were open at the time; of a branch without, whatever makes it known."""
+def _at_once(selects: Sequence[Select[Any]]) -> Select[Any] | CompoundSelect[Any]:
+    """The rows of all of these, each of which has an index of its own; one may come twice."""
+    return selects[0] if len(selects) == 1 else union_all(*selects)
+
+
+def _of_branches(part: _Part, runs: Sequence[RunFact], with_commits: Collection[str]) -> None:
+    """Pull requests of the runs' branches that were open at the time; of a branch without, whatever makes it known.
+
+    `with_commits` are those of the sessions' branches that hold commits.
+    """
     names = {run.branch for run in runs if run.branch} - default_branches(part.default_branch)
     if not names:
         return
@@ -261,52 +307,8 @@ def _of_branches(part: _Part, runs: Sequence[RunFact]) -> None:
     rows = part.tx.execute(select(pull.id, pull.head_ref).where(*heads, or_(open_then, pull.id.in_(newest)))).all()
     part.pull_ids.update(row.id for row in rows)
     known = {row.head_ref for row in rows}
-    in_session = {run.branch for run in runs if run.branch and run.session_id}
-    others = (names & in_session) - known
-    part.add_commits(t.commits.c.id, _stray_commits(part.tx, part.organization_id, part.repository_id, others).values())
-
-
-def _stray_commits(tx: Tx, organization_id: int, repository_id: int, branches: Collection[str]) -> dict[str, int]:
-    """For each branch that has one, a commit on it that no pull request holds or owns."""
-    mention = t.mentions.c
-    mine = (mention.organization_id == organization_id, mention.repository_id == repository_id)
-    if not branches:
-        return {}
-    query = select(mention.value).where(*mine, mention.kind == "branch", one_of(mention.value, branches))
-    there = tx.scalars(query.distinct()).all()
-    given = {"organization": organization_id, "repository": repository_id}
-    found = {name: tx.scalar(_stray_query(), given | {"branch": name}) for name in there}
-    return {name: number for name, number in found.items() if number is not None}
-
-
-@functools.cache
-def _stray_query() -> Select[Any]:
-    """Asked for one branch after the other, so built once."""
-    mention, commit, member, pull = t.mentions.c, t.commits.c, t.pull_request_commits, t.pull_requests.c
-    repository: Any = bindparam("repository")
-    twin = t.commits.alias()
-    held = select(member.c.commit_id).where(member.c.commit_id == commit.id)
-    former = select(t.former_commits.c.commit_id).where(t.former_commits.c.commit_id == commit.id)
-    merged = select(pull.id).where(pull.repository_id == repository, pull.merge_commit_sha == commit.sha)
-    same = (twin.c.person_id == commit.person_id, twin.c.authored_at == commit.authored_at)
-    copied = (
-        select(twin.c.id).join(member, member.c.commit_id == twin.c.id).where(twin.c.repository_id == repository, *same)
-    )
-    return (
-        select(commit.id)
-        .join(t.mentions, (mention.repository_id == commit.repository_id) & (mention.source == commit.sha))
-        .where(
-            mention.organization_id == bindparam("organization"),
-            mention.repository_id == repository,
-            mention.kind == "branch",
-            mention.value == bindparam("branch"),
-            ~held.exists(),
-            ~former.exists(),
-            ~merged.exists(),
-            ~copied.exists(),
-        )
-        .limit(1)
-    )
+    stray = strays(part.tx, part.organization_id, part.repository_id, (names & {*with_commits}) - known)
+    part.add_commits(_among(t.commits.c.id, stray.values()))
 
 
 def _twins(commits: Iterable[Row[Any]]) -> Iterator[ColumnElement[bool]]:

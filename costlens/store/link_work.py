@@ -73,42 +73,57 @@ def run_fact(row: Mapping[str, Any]) -> RunFact:
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Of a repository: its facts, the facts that were last linked, and its links."""
+    """Of a repository: its facts, the facts that were last linked, and its links; and what it calls its branch."""
 
     facts: int = 0
     linked: int = 0
     links: int = 0
+    default_branch: str | None = None  # None: unknown
 
 
 def versions(tx: Tx, organization_id: int, repository_id: int) -> Versions:
     """The counters of a repository; all zero for runs that name none."""
     column = t.repositories.c
     row = tx.execute(
-        select(column.facts_version, column.linked_version, column.links_version).where(
+        select(column.facts_version, column.linked_version, column.links_version, column.default_branch).where(
             column.organization_id == organization_id, column.id == repository_id
         )
     ).first()
     return Versions(*row) if row else Versions()
 
 
-def claim_links(tx: Tx, organization_id: int, repository_id: int, links_version: int) -> bool:
-    """Takes the right to write links that were made from what was read under this count. False: read it again."""
+def claim_links(tx: Tx, organization_id: int, repository_id: int, links_version: int) -> str | None:
+    """Takes the right to write links that were made from what was read under this count. None: read it again.
+
+    Answers the organization's time zone, by which the ledger's days are cut.
+    """
     column = t.repositories.c
     mine = (column.organization_id == organization_id, column.id == repository_id)
-    done = tx.execute(
+    zone = select(t.organizations.c.timezone).where(t.organizations.c.id == organization_id).scalar_subquery()
+    claimed: str | None = tx.execute(
         update(t.repositories)
         .where(*mine, column.links_version == links_version)
         .values(links_version=links_version + 1)
-    )
-    return done.rowcount == 1
+        .returning(zone)
+    ).scalar_one_or_none()
+    return claimed
 
 
 def set_linked_version(tx: Tx, organization_id: int, repository_id: int, version: int) -> None:
-    """Notes which version of GitHub's facts the links of a repository were made from."""
+    """Notes which version of GitHub's facts the links were made from: a pass over all runs is at its end."""
     tx.execute(
         update(t.repositories)
         .where(t.repositories.c.organization_id == organization_id, t.repositories.c.id == repository_id)
-        .values(linked_version=version)
+        .values(linked_version=version, relinked_runs=None)
+    )
+
+
+def note_relinked(tx: Tx, organization_id: int, repository_id: int, runs: int) -> None:
+    """Notes how many runs a pass over all of a repository has done."""
+    tx.execute(
+        update(t.repositories)
+        .where(t.repositories.c.organization_id == organization_id, t.repositories.c.id == repository_id)
+        .values(relinked_runs=runs)
     )
 
 

@@ -106,6 +106,22 @@ def sums_of_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Sequence
     ).all()
 
 
+def rules_of_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Sequence[Row[Any]]:
+    """Counted runs by the rule of their link: how many, and how many of them with estimated tokens."""
+    run, link = t.runs.c, t.links.c
+    return tx.execute(
+        select(
+            link.rule,
+            func.count().label("runs"),
+            _whole(func.sum(case((run.usage_quality == "exact", 0), else_=1))).label("guessed"),
+        )
+        .join(t.links, (link.run_id == run.id) & (link.organization_id == run.organization_id))
+        .where(link.organization_id == organization_id, link.pull_request_id == pull_request_id)
+        .where(link.state == "counted", link.valid_to.is_(None))
+        .group_by(link.rule)
+    ).all()
+
+
 def reviews_of_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Sequence[Any]:
     """Reviews with who gave them, oldest first."""
     review, person = t.pull_request_reviews.c, t.people.c

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Row, cast, delete, func, insert, select, update
 
 from costlens.domain.calibration import Tally
 from costlens.domain.link_rules import RULESET_V1
@@ -70,14 +71,36 @@ def uncompared(tx: Tx) -> list[tuple[int, int]]:
     return [(row.organization_id, row.id) for row in tx.execute(select(t.link_rulesets).where(*waiting))]
 
 
-def relinking(tx: Tx, organization_id: int) -> tuple[int, int]:
-    """(repositories that wait for a pass over all their runs, repositories in all)."""
-    repository = t.repositories.c
-    behind = repository.facts_version != repository.linked_version
-    row = tx.execute(
-        select(func.count(), func.count().filter(behind)).where(repository.organization_id == organization_id)
-    ).one()
-    return row[1], row[0]
+@dataclass(frozen=True, slots=True)
+class Relinking:
+    """How far links are computed anew: repositories, and the runs of code that were given to any."""
+
+    left: int  # repositories that wait for a pass over all their runs, or are in it
+    repositories: int
+    runs_done: int
+    runs: int
+
+
+def relinking(tx: Tx, organization_id: int) -> Relinking:
+    """How far links are computed anew; runs are counted only while any repository waits."""
+    repository, spend = t.repositories.c, t.rollup_spend.c
+    rows = tx.execute(
+        select(repository.id, repository.relinked_runs, repository.facts_version != repository.linked_version).where(
+            repository.organization_id == organization_id
+        )
+    ).all()
+    behind = {row[0]: row[1] or 0 for row in rows if row[2]}
+    if not behind:
+        return Relinking(0, len(rows), 0, 0)
+    code = cast(func.sum(spend.ledger_runs - spend.not_code_runs), BigInteger)
+    sums = tx.execute(
+        select(spend.repository_id, code.label("runs"))
+        .where(spend.organization_id == organization_id, spend.cut == "repository", spend.repository_id != 0)
+        .group_by(spend.repository_id)
+    )
+    runs = {row.repository_id: int(row.runs) for row in sums}
+    done = sum(min(behind.get(number, count), count) for number, count in runs.items())
+    return Relinking(len(behind), len(rows), done, sum(runs.values()))
 
 
 def told_runs(tx: Tx, organization_id: int, rules: Sequence[str], limit: int) -> list[tuple[int, int, datetime]]:

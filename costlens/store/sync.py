@@ -60,6 +60,8 @@ def choose(tx: Tx, organization_id: int, source_ids: Iterable[int], now: datetim
             values: Values = {"chosen": row.id in wanted, "due_at": now if row.id in wanted else None}
             if row.id in wanted:
                 values |= {"state": "waiting", "error": None, "failures": 0}
+            else:
+                values |= {"comments_on_at": None, "comments_error": None}
             tx.execute(update(t.github_repositories).where(t.github_repositories.c.id == row.id).values(**values))
 
 

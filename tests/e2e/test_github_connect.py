@@ -91,6 +91,11 @@ def test_from_one_button_to_a_row_that_a_webhook_brought(
     page.get_by_role("button", name="Read these").click()
     expect(page.get_by_text("up to date")).to_be_visible(timeout=40_000)  # without a reload
     assert pulls_stored(server) == emulator.opened
+    # The App may only read, as GitHub's list of its installations says: that is told before anything is tried.
+    page.get_by_label("Comment on pull requests of Acme").check()
+    page.get_by_role("group", name="In these repositories").get_by_label(REPOSITORY).check()
+    page.get_by_role("button", name="Save comments").click()
+    expect(page.get_by_text("GitHub does not let CostLens comment")).to_be_visible()
     looks_right(page, "github-connected", engine)
 
     # The repository's webhook of the emulator, with the App's secret.

@@ -11,7 +11,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
@@ -41,6 +41,7 @@ class Emulator:
     calls: list[str] = field(default_factory=list)
     setup_url: str = ""  # told by the manifest
     opened: int = 0  # pull requests so far
+    before_answer: Callable[[str], None] = lambda call: None  # told of a call that is done and not answered yet
 
     def api(self, verb: str, path: str, body: Any = None) -> Any:
         """Does something on GitHub as alice, who owns everything there."""
@@ -63,8 +64,8 @@ class Emulator:
 
 
 @contextmanager
-def emulating(folder: Path) -> Iterator[Emulator]:
-    """The emulator with an App that is installed on one repository; gone afterwards."""
+def emulating(folder: Path, *, pull_requests: str = "read") -> Iterator[Emulator]:
+    """The emulator with an App that is installed on one repository, with this permission; gone afterwards."""
     port = free_port()
     key = app_key()
     direct = f"http://127.0.0.1:{port}"
@@ -77,7 +78,7 @@ def emulating(folder: Path) -> Iterator[Emulator]:
             "apps": [
                 {
                     "app_id": 77, "slug": "costlens-acme", "name": "CostLens Acme", "private_key": key,
-                    "permissions": {"metadata": "read", "contents": "read", "pull_requests": "read"},
+                    "permissions": {"metadata": "read", "contents": "read", "pull_requests": pull_requests},
                     "installations": [{"installation_id": 1, "account": "acme"}],
                 }
             ],
@@ -90,7 +91,7 @@ def emulating(folder: Path) -> Iterator[Emulator]:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     client = httpx.Client(base_url=direct, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20, trust_env=False)
     emulator = Emulator("", client, key)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _proxy(emulator))
+    server = _Server(("127.0.0.1", 0), _proxy(emulator))
     emulator.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -112,6 +113,11 @@ def _answers(client: httpx.Client) -> bool:
         return False
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that was killed goes away in the middle."""
+
+
 def _proxy(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -127,6 +133,12 @@ def _proxy(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             self._do("POST")
 
+        def do_PATCH(self) -> None:
+            self._do("PATCH")
+
+        def do_DELETE(self) -> None:
+            self._do("DELETE")
+
         def _do(self, verb: str) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             emulator.calls.append(f"{verb} {self.path}")
@@ -134,6 +146,7 @@ def _proxy(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
             if played is None:
                 played = self._forwarded(verb, body)
             status, headers, text = played
+            emulator.before_answer(f"{verb} {self.path}")
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

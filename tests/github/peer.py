@@ -61,6 +61,9 @@ class Peer:
     hook_secret: str = ""
     minted: int = 0
     app: dict[str, Any] = field(default_factory=dict)
+    comments: dict[int, dict[str, Any]] = field(default_factory=dict)  # by id, with the `_place` of each
+    commenter: dict[str, Any] = field(default_factory=lambda: account("alice"))  # who writes by this API
+    may_comment: bool | None = None  # what installations tell of their permissions. None: nothing
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def script(self, pattern: str, *answers: tuple[int, dict[str, str], Any]) -> None:
@@ -243,6 +246,9 @@ def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
         def do_PATCH(self) -> None:
             self._answer("PATCH")
 
+        def do_DELETE(self) -> None:
+            self._answer("DELETE")
+
         def _answer(self, verb: str) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             with peer.lock:
@@ -353,6 +359,32 @@ def _pull_files(peer: Peer, query: Mapping[str, str], body: bytes, name: str, nu
     return _paged(peer, query, files) if found else (404, {}, {"message": "Not Found"})
 
 
+def _comments(peer: Peer, query: Mapping[str, str], body: bytes, name: str, number: str) -> Answer:
+    if _pull(peer, query, body, name, number)[0] != 200:
+        return 404, {}, {"message": "Not Found"}
+    return _paged(peer, query, [one for one in peer.comments.values() if one["_place"] == (name, number)])
+
+
+def _comment(peer: Peer, query: Mapping[str, str], body: bytes, name: str, number: str) -> Answer:
+    if _pull(peer, query, body, name, number)[0] != 200:
+        return 404, {}, {"message": "Not Found"}
+    made = {"id": 7_000 + len(peer.calls), "user": peer.commenter, "body": json.loads(body)["body"]}
+    peer.comments[made["id"]] = made | {"_place": (name, number)}
+    return 201, {}, made
+
+
+def _change_comment(peer: Peer, query: Any, body: bytes, name: str, number: str) -> Answer:
+    if int(number) not in peer.comments:
+        return 404, {}, {"message": "Not Found"}
+    peer.comments[int(number)]["body"] = json.loads(body)["body"]
+    return 200, {}, peer.comments[int(number)]
+
+
+def _delete_comment(peer: Peer, query: Any, body: bytes, name: str, number: str) -> Answer:
+    gone = peer.comments.pop(int(number), None)
+    return (404, {}, {"message": "Not Found"}) if gone is None else (204, {}, None)
+
+
 def _commits(peer: Peer, query: Mapping[str, str], body: bytes, name: str) -> Answer:
     if (repo := _find(peer, name)) is None:
         return 404, {}, {"message": "Not Found"}
@@ -370,7 +402,10 @@ def _mint(peer: Peer, query: Any, body: bytes, number: str) -> Answer:
 
 def _installations(peer: Peer, query: Any, body: bytes) -> Answer:
     numbers = sorted({repo.installation for repo in peer.repos})
-    return 200, {}, [{"id": number, "account": {"login": "acme"}, "suspended_at": None} for number in numbers]
+    told: dict[str, Any] = {"account": {"login": "acme"}, "suspended_at": None}
+    if peer.may_comment is not None:
+        told["permissions"] = {"metadata": "read", "pull_requests": "write" if peer.may_comment else "read"}
+    return 200, {}, [{"id": number} | told for number in numbers]
 
 
 def _offered(peer: Peer, query: Mapping[str, str], body: bytes) -> Answer:
@@ -483,6 +518,10 @@ _ROUTES: tuple[tuple[str, Callable[..., Answer]], ...] = (
     (rf"GET {_NAME}/pulls/(\d+)/commits", _pull_commits),
     (rf"GET {_NAME}/pulls/(\d+)/reviews", _pull_reviews),
     (rf"GET {_NAME}/pulls/(\d+)/files", _pull_files),
+    (rf"GET {_NAME}/issues/(\d+)/comments", _comments),
+    (rf"POST {_NAME}/issues/(\d+)/comments", _comment),
+    (rf"PATCH {_NAME}/issues/comments/(\d+)", _change_comment),
+    (rf"DELETE {_NAME}/issues/comments/(\d+)", _delete_comment),
     (rf"GET {_NAME}/commits", _commits),
     (r"POST /graphql", _graphql),
     (r"GET /app/installations", _installations),

@@ -12,12 +12,13 @@ import pytest
 from costlens.domain.access import Member
 from costlens.domain.calibration import Tally
 from costlens.domain.errors import Conflict, Forbidden, InvalidInput, NotFound
-from costlens.services import rulesets
+from costlens.services import linking, rulesets
 from costlens.services.linking import link_repository
 from costlens.services.rulesets import Move
 from costlens.services.sync import import_records
 from costlens.store import tables as t
 from tests.services.ledger import NOW, Ledger, a_commit, a_pull, a_run, check_buckets, check_sums, open_ledger
+from workers import linking as jobs
 
 HOUR = timedelta(hours=1)
 COST = 3_500_000
@@ -102,7 +103,10 @@ def test_a_ruleset_is_compared_then_applied_then_taken_back(ledger: Ledger, owne
     assert before | {"link_rulesets": []} == after | {"link_rulesets": []}  # nothing moves by itself
 
     assert rulesets.apply(ledger.store, owner, made, now=NOW) == [ledger.repository("acme/web")]
-    assert rulesets.linking_of(ledger.store, ledger.organization.id).relinking == (1, 1)
+    anew = rulesets.linking_of(ledger.store, ledger.organization.id).relinking
+    assert (anew.left, anew.repositories, anew.runs_done, anew.runs) == (1, 1, 0, 5)
+    linking.tell_progress(ledger.store, ledger.organization.id, ledger.repository("acme/web"), 2)
+    assert rulesets.linking_of(ledger.store, ledger.organization.id).relinking.runs_done == 2
     assert link(ledger) == 4
     assert link(ledger, full=True) == 0
     assert states(ledger, ids) == {
@@ -115,7 +119,7 @@ def test_a_ruleset_is_compared_then_applied_then_taken_back(ledger: Ledger, owne
     versions = {row["rule"]: row["ruleset"] for row in ledger.rows(t.links) if row["valid_to"] is None}
     assert versions == {"B1": 2, "T3": 2, "T2": 2, "X2": 1}  # what holds unchanged stays as it was made
     found = rulesets.linking_of(ledger.store, ledger.organization.id)
-    assert (found.ruleset.version, found.relinking, found.draft) == (2, (0, 1), None)
+    assert (found.ruleset.version, found.relinking.left, found.draft) == (2, 0, None)
 
     back = compared(ledger, owner)
     assert len(difference(ledger)) == 2
@@ -202,3 +206,29 @@ def test_moves_are_listed_by_what_they_cost() -> None:
 
     lines = rulesets.difference_lines(Row())
     assert lines == [Move("acme/b", "pending", "counted", 1, 9), Move("acme/a", "counted", "pending", 3, 1)]
+
+
+def test_a_pass_over_every_run_tells_how_many_it_has_done(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linking, "GROUP", 2)
+    monkeypatch.setattr(jobs, "TELL_SECONDS", 0.0)
+    ledger.send(*(a_run(repository="acme/web", occurred_at=NOW - timedelta(minutes=n)) for n in range(5)))
+    link(ledger)
+    repository_id = ledger.repository("acme/web")
+    tell, seen = jobs._teller(ledger.store, ledger.organization.id, repository_id), []
+
+    def told(done: int, total: int) -> None:
+        tell(done, total)
+        seen.append((done, total, stored()))
+
+    def stored() -> int | None:
+        (row,) = ledger.rows(t.repositories)
+        return row["relinked_runs"]  # type: ignore[no-any-return]
+
+    with ledger.store.write() as tx:
+        tx.execute(t.repositories.update().values(facts_version=t.repositories.c.facts_version + 1))
+    link_repository(ledger.store, ledger.organization.id, repository_id, progress=told)
+    assert len(seen) > 2
+    assert all(done == kept for done, _, kept in seen[:-1])
+    assert seen[-1][:2] == (5, 5)
+    assert stored() is None
+    assert rulesets.linking_of(ledger.store, ledger.organization.id).relinking.left == 0

@@ -209,6 +209,9 @@ PAGES: dict[str, Page] = {
     "github.look_again": Page(KEEPERS, 404),
     "github.assign": Page(KEEPERS, 404),
     "github.read_again": Page(KEEPERS, 404),
+    "github.set_comments": Page(KEEPERS, 404),
+    "github.try_comments": Page(KEEPERS, 404),
+    "github.delete_comments": Page(KEEPERS, 404),
     "github.change_secret": Page(KEEPERS, 404),
     "github.disconnect": Page(KEEPERS, 404),
 }

@@ -222,7 +222,7 @@ def test_every_periodic_job_can_be_found_by_a_worker() -> None:
     names = [job.name for job in schedule.PERIODIC]
     linking_and_sums = {"workers.linking.sweep", "workers.linking.age_pending", "workers.ledger.verify_and_repair"}
     rules = {"workers.rulesets.calibrate", "workers.rulesets.compare", "workers.reports.sweep"}
-    syncing = {f"workers.sync.{name}" for name in ("sweep", "redeliver", "reseal")}
+    syncing = {"workers.comments.sweep"} | {f"workers.sync.{name}" for name in ("sweep", "redeliver", "reseal")}
     assert linking_and_sums | rules | syncing == set(names)
     assert all(callable(import_attribute(name)) for name in names)
 

@@ -59,6 +59,8 @@ repositories = Table(
     # When linked_version is not facts_version every run is looked at again, else those that link_marks point at.
     Column("facts_version", Integer, nullable=False, server_default="0"),
     Column("linked_version", Integer, nullable=False, server_default="0"),
+    # Runs that the pass over every run has done; null: none is under way.
+    Column("relinked_runs", BigInteger),
     # Counted up by whoever writes links: what was read under an older count is read again.
     Column("links_version", Integer, nullable=False, server_default="0"),
     Column("created_at", Instant, nullable=False),

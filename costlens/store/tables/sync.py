@@ -30,6 +30,7 @@ github_connections = Table(
     Column("redelivered_at", Instant),  # null: failed deliveries were never looked for
     Column("listed_at", Instant),  # null: repositories not listed yet
     Column("list_due", Boolean, nullable=False, server_default=text("true")),
+    Column("comments_on_at", Instant),  # since when comments may be written; null: off
     Column("created_by", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
 )
@@ -50,6 +51,7 @@ github_installations = Table(
     Column("budget", Integer),  # calls that GitHub still allows; null: not told yet
     Column("budget_limit", Integer),  # null: not told yet
     Column("budget_resets_at", Instant),  # null: not told yet
+    Column("may_comment", Boolean),  # null: not known, as of a token
 )
 
 
@@ -91,6 +93,9 @@ github_repositories = Table(
     Column("due_at", Instant),  # null: not chosen
     Column("hinted_at", Instant),  # of the last webhook; null: none yet
     Column("succeeded_at", Instant),  # end of the last whole walk or of a probe that found nothing; null: never
+    # Comments on its pull requests
+    Column("comments_on_at", Instant),  # since when they may be written; null: off
+    Column("comments_error", Text),  # why GitHub allows none, so that none is tried; null: nothing stands in the way
     UniqueConstraint("organization_id", "github_id"),
     Index(None, "due_at"),
     Index(None, "repository_id"),
@@ -173,4 +178,30 @@ pull_request_prompts = Table(
     Column("prompt_id", Text, primary_key=True),
     organization_column(),
     Index(None, "organization_id", "prompt_id"),
+)
+
+
+# The comment on each pull request that has one, or should. The row of one that a person deleted stays.
+pull_request_comments = Table(
+    "pull_request_comments",
+    metadata,
+    Column("pull_request_id", BigInteger, ForeignKey("pull_requests.id", ondelete="CASCADE"), primary_key=True),
+    organization_column(),
+    Column("repository_id", BigInteger, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("comment_id", BigInteger),  # GitHub's; null: none is known, the marker finds it
+    Column("state", Text, nullable=False),  # due, written, unwanted (to be deleted), removed (by a person: for good)
+    Column(
+        "version", Integer, nullable=False, server_default="0"
+    ),  # counts every change, so that one writer goes on from each
+    Column("due_at", Instant),  # of the next attempt; null: nothing to do
+    Column("error", Text),  # of the last attempt; null: none
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row
+    # What the comment says; null: nothing was written yet
+    Column("outcome", Text),
+    Column("runs", BigInteger),
+    Column("cost_nanos", BigInteger),
+    Column("digest", Text),
+    Column("written_at", Instant),
+    Index(None, "organization_id", "due_at"),
+    Index(None, "repository_id"),
 )

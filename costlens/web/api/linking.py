@@ -31,7 +31,7 @@ def get_linking() -> Response:
             "measuredAt": instant(found.measured_at) if found.measured_at else None,
             "versions": [_version(row) for row in found.history],
             "draft": _draft(found.draft) if found.draft else None,
-            "repositoriesToRelink": found.relinking[0],
+            "repositoriesToRelink": found.relinking.left,
         }
     )
 

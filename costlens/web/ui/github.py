@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as Answer
 from costlens.domain.errors import CostLensError, InvalidInput, NotFound
 from costlens.github import sign_in
 from costlens.github.app import manifest
-from costlens.services import github_connect, github_disconnect
+from costlens.services import comment_settings, github_connect, github_disconnect
 from costlens.services.github_access import github_of
 from costlens.web.access import current_member, needs, page_organization
 from costlens.web.context import context
@@ -41,6 +41,9 @@ def blueprint() -> Blueprint:
     routes.post("/repositories")(choose)
     routes.post("/repositories/<int:source_id>/team")(assign)
     routes.post("/repositories/<int:source_id>/again")(read_again)
+    routes.post("/comments")(set_comments)
+    routes.post("/comments/again")(try_comments)
+    routes.post("/comments/delete")(delete_comments)
     routes.post("/webhook-secret")(change_secret)
     routes.post("/disconnect")(disconnect)
     return routes
@@ -182,7 +185,7 @@ def authorized(slug: str) -> Answer | tuple[str, int]:
 @needs("manage_github")
 def choose(slug: str) -> Answer | tuple[str, int]:
     """Reads exactly the ticked repositories from now on."""
-    ticked = [int(text) for text in request.form.getlist("repository") if text.isdecimal() and len(text) < 18]
+    ticked = _ticked()
     try:
         github_connect.choose_repositories(context().store, current_member(), ticked)
     except CostLensError as error:
@@ -190,6 +193,10 @@ def choose(slug: str) -> Answer | tuple[str, int]:
     for source_id in ticked:
         context().queue.sync_soon(page_organization().id, source_id)
     return _back()
+
+
+def _ticked() -> list[int]:
+    return [int(text) for text in request.form.getlist("repository") if text.isdecimal() and len(text) < 18]
 
 
 @needs("manage_github")
@@ -213,6 +220,34 @@ def read_again(slug: str, source_id: int) -> Answer:
 
 
 @needs("manage_github")
+def set_comments(slug: str) -> Answer | tuple[str, int]:
+    """Comments on pull requests on or off, and in exactly the ticked repositories."""
+    on = request.form.get("on") == "yes"
+    try:
+        comment_settings.set_comments(context().store, current_member(), on=on, chosen=_ticked())
+    except InvalidInput as error:
+        return _page(error=error), 400
+    return _back("#comments")
+
+
+@needs("manage_github")
+def try_comments(slug: str) -> Answer:
+    """Tries again to comment where GitHub refused it; an App's permissions are asked for anew."""
+    organization = page_organization()
+    comment_settings.try_again(context().store, current_member())
+    github_connect.look_again(context().store, organization.id)
+    context().queue.run_soon("workers.sync.list_repositories", organization.id)
+    return _back("#comments")
+
+
+@needs("manage_github")
+def delete_comments(slug: str) -> Answer:
+    """Deletes the comments of the repositories where comments are off, by and by."""
+    comment_settings.delete_comments(context().store, current_member())
+    return _back("#comments")
+
+
+@needs("manage_github")
 def change_secret(slug: str) -> Response | tuple[str, int]:
     """Makes a new webhook secret; an App is told of it, for a token it is shown once."""
     try:
@@ -233,8 +268,8 @@ def disconnect(slug: str) -> Answer | tuple[str, int]:
     return _back()
 
 
-def _back() -> Answer:
-    return redirect(f"/app/{page_organization().slug}/github", 303)
+def _back(place: str = "") -> Answer:
+    return redirect(f"/app/{page_organization().slug}/github{place}", 303)
 
 
 def _is_public(base_url: str) -> bool:

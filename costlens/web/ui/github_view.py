@@ -70,6 +70,29 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class CommentChoice:
+    """One repository that is read, and the comments on its pull requests."""
+
+    id: int
+    name: str
+    private: bool
+    on: bool
+    standing: int
+    written_at: datetime | None  # None: none was written yet
+    forbidden: bool  # GitHub allows none
+    error: str | None  # None: GitHub said nothing against it
+
+
+@dataclass(frozen=True, slots=True)
+class CommentsView:
+    on: bool
+    choices: tuple[CommentChoice, ...]
+    forbidden: bool  # in one of the repositories where they are on
+    leftover: int  # comments that stand where comments are off
+    deleting: int  # still to be deleted
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionView:
     kind: str  # app, token, oauth
     app_slug: str | None  # None: no App
@@ -81,6 +104,7 @@ class ConnectionView:
     accounts: tuple[Account, ...]
     read: tuple[SourceView, ...]
     choices: tuple[Choice, ...]
+    comments: CommentsView
     hook_url: str
     pinged_at: datetime | None  # None: GitHub has not tried it
     delivered_at: datetime | None  # None: no event came
@@ -128,6 +152,7 @@ def view(found: Connected, settings: Settings, now: datetime) -> ConnectionView:
             for one in found.sources
             if one.offered or one.chosen
         ),
+        comments=_comments(found),
         hook_url=f"{settings.base_url}/webhooks/github/{row.hook_id}",
         pinged_at=row.pinged_at,
         delivered_at=row.delivered_at,
@@ -136,6 +161,31 @@ def view(found: Connected, settings: Settings, now: datetime) -> ConnectionView:
         day_deliveries=found.day_deliveries,
         waiting_deliveries=found.waiting_deliveries,
         busy=listing or any(one.percent is not None or one.state == "waiting" for one in read),
+    )
+
+
+def _comments(found: Connected) -> CommentsView:
+    on = found.connection.comments_on_at is not None
+    barred = {one.installation_id for one in found.installations if one.may_comment is False}
+    choices = tuple(_comment_choice(row, found, row.installation_id in barred) for row in found.sources if row.chosen)
+    off = (row for row in found.sources if not on or row.comments_on_at is None)
+    leftover = sum(found.comments.get(row.repository_id, (0, None))[0] for row in off)
+    return CommentsView(on, choices, any(one.forbidden for one in choices), leftover, found.unwanted_comments)
+
+
+def _comment_choice(row: Any, found: Connected, barred: bool) -> CommentChoice:
+    standing, written_at = found.comments.get(row.repository_id, (0, None))
+    on = row.comments_on_at is not None
+    active = on and found.connection.comments_on_at is not None
+    return CommentChoice(
+        id=row.id,
+        name=row.name,
+        private=row.private,
+        on=on,
+        standing=standing,
+        written_at=written_at,
+        forbidden=active and (barred or row.comments_error is not None),
+        error=row.comments_error if active else None,
     )
 
 

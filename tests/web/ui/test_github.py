@@ -19,7 +19,7 @@ from costlens.config import Settings
 from costlens.domain.runs import RunInput
 from costlens.domain.usage import Usage, UsageQuality
 from costlens.factory import create_app
-from costlens.services import github_connect, github_disconnect, linking
+from costlens.services import comments, github_connect, github_disconnect, linking
 from costlens.services.github_access import github_of
 from costlens.services.github_walk import advance
 from costlens.services.ingest import ingest
@@ -190,7 +190,7 @@ def test_only_owners_and_admins_change_anything(
     alice.post(f"{PAGE}/token", data={"token": "github_pat_good"})
     source = next(iter(sources(store, acme).values()))
     for path in ("app", "token", "list", "repositories", f"repositories/{source}/team", f"repositories/{source}/again",
-                 "webhook-secret", "disconnect"):  # fmt: skip
+                 "webhook-secret", "disconnect", "comments", "comments/again", "comments/delete"):  # fmt: skip
         assert bob.post(f"{PAGE}/{path}", data={"confirmation": "Acme"}).status_code == 403, path
     assert bob.get(f"{PAGE}/created?code=1&state=1").status_code == 403
     shown = bob.get(PAGE).text
@@ -261,6 +261,57 @@ def test_the_webhook_secret_of_a_token_is_shown_once(
     secret = github_of(settings).box.open(row.webhook_secret)
     assert secret in shown
     assert secret not in alice.get(PAGE).text
+
+
+def test_comments_are_off_until_they_are_turned_on_and_what_hinders_them_is_said(
+    alice: FlaskClient, store: Store, settings: Settings, acme: Organization, alice_key: str, peer: Peer
+) -> None:
+    peer.repo(502).private = False
+    alice.post(f"{PAGE}/token", data={"token": "github_pat_good"})
+    alice.post(f"{PAGE}/repositories", data={"repository": list(sources(store, acme).values())})
+    read_all(store, settings, acme)
+    card = comments_card(alice)
+    assert "Off: one quiet comment" in card
+    assert "acme/api public" in card
+    assert comments.at_work(store) == []
+    web = sources(store, acme)["acme/web"]
+    assert alice.post(f"{PAGE}/comments", data={"on": "yes", "repository": [999]}).status_code == 400
+    assert alice.post(f"{PAGE}/comments", data={"on": "yes", "repository": [web]}).status_code == 303
+    assert "On: one quiet comment" in comments_card(alice)
+    assert re.search(rf'value="{web}"\s+checked', alice.get(PAGE).text.split('id="comments"')[1])
+
+    now = datetime.now(UTC)
+    used = Usage(1_000, 0, 0, 0, 200, 0, UsageQuality.EXACT)
+    run = RunInput("openai", "gpt-5.4", used, now, repository="acme/web", pr_number=3)
+    ingest(store, authenticate(store, alice_key, "ingest"), [run], now=now)
+    with store.read() as tx:
+        repository_id = tx.execute(select(t.runs.c.repository_id)).scalar_one()
+    linking.link_repository(store, acme.id, repository_id, now=now)
+    peer.script(r"POST /repos/acme/web/issues", (403, {}, {"message": "Resource not accessible by token"}))
+    for _ in range(2):
+        comments.work(store, github_of(settings), settings.base_url, acme.id)
+    card = comments_card(alice)
+    assert "GitHub does not let CostLens comment. Give the token the permission Pull requests: Read and write" in card
+    assert "acme/web not allowed GitHub refuses access: Resource not accessible by token" in card
+    assert alice.post(f"{PAGE}/comments/again").status_code == 303
+    assert "not allowed" not in comments_card(alice)
+    comments.work(store, github_of(settings), settings.base_url, acme.id)
+    assert "acme/web 1 comment, the last just now" in comments_card(alice)
+
+    assert alice.post(f"{PAGE}/comments", data={"repository": [web]}).status_code == 303
+    assert "1 comment stands where comments are off. It is not edited any more." in comments_card(alice)
+    assert alice.post(f"{PAGE}/comments/delete").status_code == 303
+    assert "1 comment being deleted" in comments_card(alice)
+    comments.work(store, github_of(settings), settings.base_url, acme.id)
+    assert "being deleted" not in comments_card(alice)
+    assert peer.comments == {}
+    with store.read() as tx:
+        actions = [row.action for row in tx.execute(select(t.audit_entries).order_by(t.audit_entries.c.id))]
+    assert actions[-3:] == ["github.comments_changed", "github.comments_changed", "github.comments_deleted"]
+
+
+def comments_card(client: FlaskClient) -> str:
+    return text_of(client.get(PAGE).text.split('id="comments"')[1].split("</section>")[0])
 
 
 def test_disconnect_deletes_what_github_told_and_keeps_the_runs(
