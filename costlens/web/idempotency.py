@@ -45,6 +45,11 @@ def identity() -> str | None:
     return found
 
 
+def keep_instead(body: bytes) -> None:
+    """Has this kept as the first answer: what is told once, such as the text of a key, is neither kept nor repeated."""
+    g.kept_body = body
+
+
 def _begin() -> Response | None:
     text = given_key()
     if text is None or request.url_rule is None:
@@ -69,8 +74,9 @@ def _end(response: Response) -> Response:
     organization_id, text = claimed
     store, status = context().store, response.status_code
     kept = status < 500 and status not in _NOT_KEPT and not response.is_streamed
-    if kept and len(response.data) <= LARGEST_ANSWER:
-        answer = Answer(status, response.content_type or "application/json", response.data)
+    body = g.pop("kept_body", None) or (response.data if kept else b"")
+    if kept and len(body) <= LARGEST_ANSWER:
+        answer = Answer(status, response.content_type or "application/json", body)
         with suppress(Unavailable):  # the work is done; the claim is taken over when the key comes again
             idempotency.finish(store, organization_id, text, answer)
     else:
