@@ -6,12 +6,15 @@ import hashlib
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 from flask import Flask, Response, g, request
 
 from costlens.domain.errors import InvalidInput, Unavailable
 from costlens.services import idempotency
 from costlens.services.idempotency import Answer
+from costlens.web.answers import json_answer
 from costlens.web.auth import require_key
 from costlens.web.context import context
 from costlens.web.errors import is_page
@@ -45,9 +48,12 @@ def identity() -> str | None:
     return found
 
 
-def keep_instead(body: bytes) -> None:
-    """Has this kept as the first answer: what is told once, such as the text of a key, is neither kept nor repeated."""
-    g.kept_body = body
+def told_once(told: Any, kept: Any) -> Response:
+    """An answer with a secret, which no cache keeps; `kept` is the same without it, for when the key comes again."""
+    g.kept_body = msgspec.json.encode(kept)
+    response = json_answer(told)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _begin() -> Response | None:

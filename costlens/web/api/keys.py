@@ -18,7 +18,7 @@ from costlens.web.api.bodies import decode_stored
 from costlens.web.api.callers import changing, looking
 from costlens.web.api.slices import page_of
 from costlens.web.context import context
-from costlens.web.idempotency import keep_instead
+from costlens.web.idempotency import told_once
 from costlens.web.payload import json_body
 from costlens.web.shapes import settings as shape
 from costlens.web.shapes.base import Done
@@ -26,7 +26,7 @@ from costlens.web.shapes.base import Done
 
 def blueprint() -> Blueprint:
     """The routes of API keys."""
-    routes = Blueprint("api_keys", __name__)
+    routes = Blueprint("issued_keys", __name__)
     routes.get("/api-keys")(list_keys)
     routes.post("/api-keys")(create)
     routes.put("/api-keys/<int:key_id>")(change)
@@ -113,8 +113,9 @@ def revoke(key_id: int) -> Response:
 
 def _told(by: Member, text: str) -> Response:
     line = key_shape(key_settings.made_line(context().store, by, text))
-    keep_instead(msgspec.json.encode(shape.KeyMade(success=True, key=line, api_key=None)))
-    return json_answer(shape.KeyMade(success=True, key=line, api_key=text))
+    return told_once(
+        shape.KeyMade(success=True, key=line, api_key=text), shape.KeyMade(success=True, key=line, api_key=None)
+    )
 
 
 def key_shape(one: KeyLine) -> shape.KeyShape:

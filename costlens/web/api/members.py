@@ -20,7 +20,7 @@ from costlens.web.api.callers import changing
 from costlens.web.api.slices import page_of
 from costlens.web.auth import require_key
 from costlens.web.context import context
-from costlens.web.idempotency import keep_instead
+from costlens.web.idempotency import told_once
 from costlens.web.payload import json_body
 from costlens.web.shapes import settings as shape
 from costlens.web.shapes.base import Done
@@ -108,15 +108,14 @@ def invite() -> Response:
         made = [_made(one, told=told) for one in done.made]
         return shape.Invited(success=True, invitations=made, members=list(done.members))
 
-    keep_instead(msgspec.json.encode(answer(told=False)))
-    return json_answer(answer(told=True))
+    return told_once(answer(told=True), answer(told=False))
 
 
 def renew(invitation_id: int) -> Response:
     """An invitation that holds for a week from now, its e-mail sent once more."""
     done = invitations.renew(context().store, context().settings, changing("manage_people"), invitation_id)
-    keep_instead(msgspec.json.encode(shape.InvitationAnswer(success=True, invitation=_made(done, told=False))))
-    return json_answer(shape.InvitationAnswer(success=True, invitation=_made(done, told=True)))
+    told, kept = (shape.InvitationAnswer(success=True, invitation=_made(done, told=told)) for told in (True, False))
+    return told_once(told, kept)
 
 
 def revoke(invitation_id: int) -> Response:

@@ -41,7 +41,7 @@ ABOUT = {
     ROUTE: "Which model a call should go to, and answers that need not be bought again.",
     PRICE: "What models cost, an organization's own prices, and pricing runs anew.",
     WHO: "Who is behind runs and commits: people with their logins and addresses, made one and taken apart.",
-    KEEP: "Teams, members, invitations, API keys and the audit log, by the rights of who holds the key; all of it as a file.",
+    KEEP: "Teams, members, invitations, API keys, the audit log, by the rights of a key's member; all as a file.",
     SERVER: "Whether the server works.",
 }
 
@@ -394,23 +394,23 @@ OPERATIONS: Mapping[str, Operation] = {
     "members.revoke": Operation(
         KEEP, "Make an invitation worthless", Done, scope="admin", held="keeper", also={404: ApiError}
     ),
-    "api_keys.list_keys": Operation(
+    "issued_keys.list_keys": Operation(
         KEEP, "API keys: one's own, or all for owners and admins", settings_shapes.KeyList, params=_ROWS,
         held="personal",
     ),
-    "api_keys.create": Operation(
+    "issued_keys.create": Operation(
         KEEP, "Make an API key; it is told this once", settings_shapes.KeyMade, keys.KeyBody,
         scope="admin", held="keeper", also={404: ApiError},
         example={"name": "CI", "shared": True, "purpose": "staging", "scopes": ["ingest"], "days": 90},
     ),
-    "api_keys.change": Operation(
+    "issued_keys.change": Operation(
         KEEP, "Pause a key, or let it work again", settings_shapes.KeyAnswer, keys.KeyChange,
         scope="admin", held="keeper", also={404: ApiError}, example={"paused": True},
     ),
-    "api_keys.revoke": Operation(
+    "issued_keys.revoke": Operation(
         KEEP, "End a key for good, at once", Done, scope="admin", held="keeper", also={404: ApiError, 409: ApiError}
     ),
-    "api_keys.rotate": Operation(
+    "issued_keys.rotate": Operation(
         KEEP, "A new key in an old one's place, which works on for a while; it is told this once",
         settings_shapes.KeyMade, keys.Rotation, scope="admin", held="keeper", also={404: ApiError},
         example={"overlapHours": 24},
