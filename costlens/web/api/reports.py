@@ -227,7 +227,7 @@ def _asked(asked: Asked) -> dict[str, Any]:
         "endDate": asked.window.end.isoformat(),
         "version": asked.version,
         "url": _where(asked),
-        "report": _head(asked.made) if asked.status == "made" and asked.made is not None else None,
+        "report": head_object(asked.made) if asked.status == "made" and asked.made is not None else None,
     }
 
 
