@@ -29,6 +29,7 @@ from tests.e2e.test_api_description import CHECKS
 
 ALLOWED = {200, 207, 400, 409, 413, 415}
 LINES = 8
+MANY = 100
 ROUTES = ("/integrations/run", "/integrations/batch", "/api/integrations/run", "/integrations/import")
 GOOD: dict[str, Any] = {
     "provider": "openai",
@@ -141,12 +142,26 @@ def describe(port: int, key: str, examples: int, seed: int) -> None:
             raise SystemExit("an answer was not as described")
 
 
-def key_of(one: Instance) -> str:
-    """A key that may do everything, of a new organization."""
+def new_organization(one: Instance) -> None:
+    """An empty database with an organization of alice's."""
     answer_of(one, "db", "upgrade")
     answer_of(one, "organization", "create", "Acme", "--owner", "alice@example.com", "--json")
-    made = answer_of(one, "key", "create", "Acme", "--name", "all", "--scopes", "ingest,read,admin", "--json")
+
+
+def key_of(one: Instance, *whose: str) -> str:
+    """A key with all scopes; `whose` are further options of `costlens key create`."""
+    made = answer_of(one, "key", "create", "Acme", "--name", "all", "--scopes", "ingest,read,admin", *whose, "--json")
     return str(json.loads(made)["apiKey"])
+
+
+def out_of_reach(port: int, key: str) -> str:
+    """The last of many keys of the same rights: what is tried revokes keys, and tries small ids first."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    body = json.dumps({"name": "one of many", "scopes": ["ingest", "read", "admin"]})
+    for _ in range(MANY):
+        line.request("POST", "/api-keys", body, {"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+        made = json.loads(line.getresponse().read())["apiKey"]
+    return str(made)
 
 
 def main() -> None:
@@ -162,11 +177,12 @@ def main() -> None:
         instance(ROOT, given.engine) as found,
     ):
         one = Instance(found.source, found.settings | {"REDIS_URL": redis})
-        key = key_of(one)
+        new_organization(one)
+        owners = key_of(one, "--member", "alice@example.com")
         with serving(one, 1) as (port, pid):
             if given.examples:
-                describe(port, key, given.examples, given.seed)
-            bodies(port, pid, key, given.bodies, given.seed)
+                describe(port, out_of_reach(port, owners), given.examples, given.seed)
+            bodies(port, pid, key_of(one), given.bodies, given.seed)
         print(answer_of(one, "db", "check").strip())
 
 

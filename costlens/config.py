@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from costlens.domain.plans import DEFAULT_BATCH, Plan, read_plans
 
 SECRET_LENGTH = 32  # the least
+TOKEN_LENGTH = 16  # the least
 _PLANS = Path(__file__).with_name("plans.toml")
 
 
@@ -55,6 +56,7 @@ class Settings:
     github_client_id: str | None  # None: no sign-in with GitHub
     github_client_secret: str | None  # None: no sign-in with GitHub
     mail: MailServer | None  # None: no e-mails, links are copied
+    metrics_token: str | None  # None: GET /metrics is off
 
     def plan(self, name: str) -> Plan:
         """What a plan allows; one that the file of plans no longer names limits nothing."""
@@ -109,6 +111,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         github_client_id=client_id,
         github_client_secret=client_secret,
         mail=_mail_server(_value(env, "SMTP_URL"), _value(env, "SMTP_FROM"), base_url),
+        metrics_token=_token("COSTLENS_METRICS_TOKEN", _value(env, "COSTLENS_METRICS_TOKEN")),
         github_source=_choice("COSTLENS_GITHUB_SOURCE", _value(env, "COSTLENS_GITHUB_SOURCE"), "graphql", "rest"),
         github_horizon_days=_number(env, "COSTLENS_GITHUB_HORIZON_DAYS", default=180, low=1, high=7_300),
         old_secret_keys=tuple((_value(env, "COSTLENS_OLD_SECRET_KEYS") or "").replace(",", " ").split()),
@@ -165,6 +168,12 @@ def _choice(name: str, text: str | None, *choices: str) -> str:
     if text is not None and text not in choices:
         raise SettingsError(f"{name}: {text!r} is not one of {', '.join(choices)}")
     return text or choices[0]
+
+
+def _token(name: str, text: str | None) -> str | None:
+    if text is not None and (len(text) < TOKEN_LENGTH or not text.isascii() or not text.isprintable() or " " in text):
+        raise SettingsError(f"{name}: it has {TOKEN_LENGTH} or more ASCII characters and no spaces")
+    return text
 
 
 def _number(env: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:

@@ -16,12 +16,16 @@ from costlens.store.engine import Store
 from costlens.web import access, errors, security, webhooks
 from costlens.web.api import (
     analytics,
+    audit,
     cache,
     docs,
     health,
     insights,
     integrations,
+    keys,
     linking,
+    members,
+    metrics,
     people,
     prices,
     prompts,
@@ -30,6 +34,8 @@ from costlens.web.api import (
     roi,
     routing,
     runs,
+    teams,
+    whole,
 )
 from costlens.web.application import Application
 from costlens.web.auth import set_up_sessions
@@ -69,7 +75,8 @@ _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).pare
 
 API = (
     *(integrations, analytics, insights, routing, providers, cache),
-    *(prompts, prices, runs, linking, people, roi, reports, health),
+    *(prompts, prices, runs, linking, people, roi, reports),
+    *(teams, members, keys, audit, whole, health, metrics),
 )
 
 

@@ -48,6 +48,16 @@ class JobState:
     told: Mapping[str, Any]  # what the job last told of itself
 
 
+@dataclass(frozen=True, slots=True)
+class JobCounts:
+    """How many jobs there are in each state."""
+
+    waiting: int
+    scheduled: int  # for a later moment
+    running: int
+    failed: int  # within a week
+
+
 class JobQueue:
     """Enqueues jobs; never raises because of the queue."""
 
@@ -170,6 +180,22 @@ class JobQueue:
                 connection.hget(key, "last_heartbeat") for key in worker_registration.get_keys(connection=connection)
             )
             return sum(_is_alive(beat) for beat in beats)
+        except RedisError:
+            return None
+
+    def counts(self) -> JobCounts | None:
+        """How many jobs wait, run and have failed. None: the queue is away."""
+        try:
+            queue = self._open()
+            later, running, failed = (
+                registry.get_job_count(cleanup=False)
+                for registry in (
+                    queue.scheduled_job_registry,
+                    queue.started_job_registry,
+                    queue.failed_job_registry,
+                )
+            )
+            return JobCounts(queue.count, later, running, failed)
         except RedisError:
             return None
 

@@ -31,6 +31,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
         "manage_prices": _KEEPERS,  # the organization's own prices, and pricing stored runs anew
         "manage_organization": _KEEPERS,  # name, time zone, hourly cost
         "see_audit_log": _KEEPERS,
+        "export_organization": _KEEPERS,  # everything of it as one file
         "manage_owners": _OWNERS,  # make, remove and invite owners
         "manage_sign_in": _OWNERS,  # whose members may come by themselves; links to new passwords
         "manage_demo": _OWNERS,
@@ -51,6 +52,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
 
 _WORDS = {
     "see_audit_log": "see the audit log",
+    "export_organization": "export the organization",
     "use_keys": "use API keys",
     "manage_people": "manage people",
     "manage_teams": "manage teams",
@@ -76,6 +78,7 @@ class Member:
     user_id: int
     email: str
     role: str
+    key: str | None = None  # the name of the API key that it acts with. None: on the pages
 
     def may(self, permission: str) -> bool:
         """Whether the role has a permission. Raises KeyError for one that is not in the table."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from costlens.domain.access import Member
 from costlens.domain.errors import Forbidden, InvalidInput
 from costlens.store import organizations as org_store
-from costlens.store.engine import Tx
+from costlens.store.engine import Store, Tx
 from costlens.store.members import get_member, lock_organization
+from costlens.store.organizations import KeyRow
 
 
 def acting(tx: Tx, by: Member) -> Member:
@@ -23,11 +25,35 @@ def as_now(tx: Tx, by: Member) -> Member:
     row = get_member(tx, by.organization_id, by.member_id)
     if row is None:
         raise Forbidden("You are no longer a member of this organization")
-    return Member(by.organization_id, by.member_id, by.user_id, row.email, row.role)
+    return replace(by, email=row.email, role=row.role)
+
+
+def holder(store: Store, key: KeyRow) -> Member:
+    """The member whose personal key this is, as the one who does something. Raises Forbidden for a shared key."""
+    if key.member_id is None:
+        raise Forbidden("This takes the personal key of a member; this key is shared")
+    with store.read() as tx:
+        row = get_member(tx, key.organization.id, key.member_id)
+    if row is None:
+        raise Forbidden("You are no longer a member of this organization")
+    return Member(key.organization.id, row.id, row.user_id, row.email, row.role, key.name)
+
+
+def keeper(store: Store, key: KeyRow) -> Member:
+    """The same for what changes people, teams and keys: a key bound to a team, repository or purpose is a program's.
+
+    Raises Forbidden.
+    """
+    who = holder(store, key)
+    if key.team_id is not None or key.repository is not None or key.purpose is not None:
+        raise Forbidden("This takes a personal key that is not bound to a team, a repository or a purpose")
+    return who
 
 
 def note(tx: Tx, by: Member, at: datetime, action: str, subject: str, **details: Any) -> None:
-    """Adds what this member did to the audit log."""
+    """Adds what this member did to the audit log, with the API key that it was done with."""
+    if by.key is not None:
+        details["apiKey"] = by.key
     org_store.add_audit(tx, by.organization_id, at=at, actor=by.email, action=action, subject=subject, details=details)
 
 

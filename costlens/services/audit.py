@@ -38,12 +38,14 @@ class AuditPage:
     actions: Sequence[str]
 
 
-def audit_page(store: Store, organization_id: int, where: AuditFilter, before: int | None) -> AuditPage:
+def audit_page(
+    store: Store, organization_id: int, where: AuditFilter, before: int | None, limit: int = PAGE
+) -> AuditPage:
     """Entries, newest first, from the one after `before`."""
     with store.read() as tx:
-        rows = list_audit(tx, organization_id, where, limit=PAGE + 1, before=before)
+        rows = list_audit(tx, organization_id, where, limit=limit + 1, before=before)
         actors, actions = audit_values(tx, organization_id)
-    return AuditPage([_entry(row) for row in rows[:PAGE]], len(rows) > PAGE, actors, actions)
+    return AuditPage([_entry(row) for row in rows[:limit]], len(rows) > limit, actors, actions)
 
 
 def _entry(row: Any) -> Entry:
@@ -52,22 +54,33 @@ def _entry(row: Any) -> Entry:
 
 def audit_csv(store: Store, by: Member, where: AuditFilter, *, now: datetime | None = None) -> Iterator[str]:
     """All entries of a filter as CSV, newest first; that they were taken is an entry too. Raises Forbidden."""
+    note_export(store, by, "CSV", now=now)
+    return _lines(every_entry(store, by.organization_id, where))
+
+
+def note_export(store: Store, by: Member, form: str, *, now: datetime | None = None) -> None:
+    """Writes down that the audit log was taken as a file. Raises Forbidden."""
     with store.write() as tx:
         who = acting(tx, by)
         who.must("see_audit_log")
-        note(tx, who, now or datetime.now(UTC), "audit_log.exported", "CSV")
-    return _lines(store, by.organization_id, where)
+        note(tx, who, now or datetime.now(UTC), "audit_log.exported", form)
 
 
-def _lines(store: Store, organization_id: int, where: AuditFilter) -> Iterator[str]:
-    yield csv_line(_COLUMNS)
+def every_entry(store: Store, organization_id: int, where: AuditFilter) -> Iterator[Sequence[Entry]]:
+    """All entries of a filter page by page, newest first."""
     before: int | None = None
     while True:
         with store.read() as tx:
             rows = list_audit(tx, organization_id, where, limit=PAGE, before=before)
-        yield "".join(
-            csv_line((instant(row.at), row.actor, row.action, row.subject, row.details or None)) for row in rows
-        )
+        yield [_entry(row) for row in rows]
         if len(rows) < PAGE:
             return
         before = rows[-1].id
+
+
+def _lines(pages: Iterator[Sequence[Entry]]) -> Iterator[str]:
+    yield csv_line(_COLUMNS)
+    for page in pages:
+        yield "".join(
+            csv_line((instant(one.at), one.actor, one.action, one.subject, dict(one.details) or None)) for one in page
+        )

@@ -68,6 +68,22 @@ def list_keys(store: Store, by: Member, *, now: datetime | None = None) -> Seque
     return sorted(lines, key=lambda line: not line.valid)
 
 
+def key_line(store: Store, by: Member, key_id: int, *, now: datetime | None = None) -> KeyLine:
+    """One key that a member may see. Raises NotFound."""
+    with store.read() as tx:
+        row = key_store.get_key(tx, by.organization_id, key_id)
+    if row is None or not (row.member_id == by.member_id or by.may("manage_keys")):
+        raise NotFound("No such key")
+    return _line(row, by, now or datetime.now(UTC))
+
+
+def made_line(store: Store, by: Member, text: str) -> KeyLine:
+    """The key of this text. Raises NotFound."""
+    with store.read() as tx:
+        key_id = key_store.key_by_hash(tx, by.organization_id, key_hash(text))
+    return key_line(store, by, key_id or 0)
+
+
 def _line(row: Any, by: Member, at: datetime) -> KeyLine:
     expired = row.expires_at is not None and row.expires_at <= at
     state = "revoked" if row.revoked_at else "expired" if expired else "paused" if row.paused_at else "active"

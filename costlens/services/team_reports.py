@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -36,6 +36,9 @@ COMPARED_DAYS = 364  # of the comparison with other work: a quarter is too short
 LISTED_PULLS = 20
 WENT_WRONG = 3  # abandoned and reverted ones that are told even where they were cheap
 Progress = Callable[[str, int, int], None]  # what is done, steps done, steps in all
+
+
+_HEADS = 200  # of a page of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,17 @@ def heads(
         )
         names = _names(tx, organization_id)
     return [_head(row, names.get((row.scope, row.scope_id), f"Deleted {row.scope}")) for row in rows]
+
+
+def every_head(store: Store, organization_id: int) -> Iterator[Sequence[Head]]:
+    """All stored reports page by page, the newest first."""
+    before: int | None = None
+    while True:
+        found = heads(store, organization_id, before=before, limit=_HEADS)
+        yield found
+        if len(found) < _HEADS:
+            return
+        before = found[-1].id
 
 
 def subject_names(store: Store, organization_id: int) -> dict[tuple[str, int], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from typing import Any
 
@@ -52,6 +53,8 @@ _PAGES: dict[int, tuple[str, str | None]] = {
     500: ("Something failed", "It is in the server's log under the request id below."),
     503: ("Busy, try again in a moment", None),
 }
+
+_API_INVITATIONS = re.compile(r"/invitations(/[0-9]+(/renew)?)?")
 
 _log = logging.getLogger(__name__)
 
@@ -130,6 +133,11 @@ def _is_lost_browser() -> bool:
 
 
 def is_page(path: str) -> bool:
-    """People on the pages get a page; callers of the API get JSON, whatever they accept."""
+    """People on the pages get a page; callers of the API get JSON, whatever they accept.
+
+    The API has invitations by number, the pages have them by link.
+    """
+    if _API_INVITATIONS.fullmatch(path):
+        return False
     roots = ("/app", "/sign-in", "/sign-out", "/set-up", "/invitations", "/unsubscribe", "/styleguide", "/docs")
     return path == "/" or path.startswith(roots)

@@ -6,12 +6,15 @@ import hashlib
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
+import msgspec
 from flask import Flask, Response, g, request
 
 from costlens.domain.errors import InvalidInput, Unavailable
 from costlens.services import idempotency
 from costlens.services.idempotency import Answer
+from costlens.web.answers import json_answer
 from costlens.web.auth import require_key
 from costlens.web.context import context
 from costlens.web.errors import is_page
@@ -45,6 +48,14 @@ def identity() -> str | None:
     return found
 
 
+def told_once(told: Any, kept: Any) -> Response:
+    """An answer with a secret, which no cache keeps; `kept` is the same without it, for when the key comes again."""
+    g.kept_body = msgspec.json.encode(kept)
+    response = json_answer(told)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def _begin() -> Response | None:
     text = given_key()
     if text is None or request.url_rule is None:
@@ -69,8 +80,9 @@ def _end(response: Response) -> Response:
     organization_id, text = claimed
     store, status = context().store, response.status_code
     kept = status < 500 and status not in _NOT_KEPT and not response.is_streamed
-    if kept and len(response.data) <= LARGEST_ANSWER:
-        answer = Answer(status, response.content_type or "application/json", response.data)
+    body = g.pop("kept_body", None) or (response.data if kept else b"")
+    if kept and len(body) <= LARGEST_ANSWER:
+        answer = Answer(status, response.content_type or "application/json", body)
         with suppress(Unavailable):  # the work is done; the claim is taken over when the key comes again
             idempotency.finish(store, organization_id, text, answer)
     else:

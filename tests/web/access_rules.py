@@ -68,6 +68,34 @@ API: dict[str, set[str]] = {
     "identities.merge": {"admin"},
     "identities.dismiss": {"admin"},
     "identities.split": {"admin"},
+    "teams.list_teams": {"read"},
+    "teams.get_team": {"read"},
+    "teams.create": {"admin"},
+    "teams.change": {"admin"},
+    "teams.delete": {"admin"},
+    "teams.set_members": {"admin"},
+    "teams.set_repositories": {"admin"},
+    "members.list_members": {"read"},
+    "members.change": {"admin"},
+    "members.remove": {"admin"},
+    "members.list_invitations": {"admin"},
+    "members.invite": {"admin"},
+    "members.renew": {"admin"},
+    "members.revoke": {"admin"},
+    "issued_keys.list_keys": {"read"},
+    "issued_keys.create": {"admin"},
+    "issued_keys.change": {"admin"},
+    "issued_keys.rotate": {"admin"},
+    "issued_keys.revoke": {"admin"},
+    "audit_log.list_entries": {"admin"},
+    "whole.export": {"admin"},
+}
+# Routes that take the personal key of a member, who has the rights of a role: shared keys get 403.
+PERSONAL = {
+    "issued_keys.list_keys",
+    *(name for name in API if API[name] == {"admin"} and name.startswith(("teams.", "members.", "issued_keys."))),
+    "audit_log.list_entries",
+    "whole.export",
 }
 # What a call without a body answers where it is allowed, if it is neither done nor a 400.
 ABSENT = {
@@ -76,6 +104,15 @@ ABSENT = {
     "prompts.get_prompt": 404,
     "identities.get_person": 404,
     "returns.get_report": 404,
+    "teams.get_team": 404,
+    "teams.delete": 404,
+    "teams.set_members": 404,
+    "teams.set_repositories": 404,
+    "members.remove": 404,
+    "members.renew": 404,
+    "members.revoke": 404,
+    "issued_keys.revoke": 404,
+    "issued_keys.rotate": 404,
 }
 AWAY = {"cache.get_stats", "returns.ask_report"}  # there is no Redis here
 # Reads that take a team and a repository as filters.
@@ -225,6 +262,7 @@ OPEN: dict[str, str] = {
     "prices.get_list_prices": "list prices, which say nothing of anybody",
     "health.get_health": "says only that the process is alive",
     "health.get_ready": "says only whether runs can be stored",
+    "metrics.get_metrics": "off, or the token of the settings is the secret",
     "webhooks.github": "the signature is the secret",
     "unsubscribe.show_unsubscribe": "the token is the secret",
     "unsubscribe.unsubscribe": "the token is the secret",

@@ -112,6 +112,13 @@ def test_other_plans(store: Store, app: Flask, alice: Caller, clock: Clock, plan
     assert [alice.get("/usage").status_code for _ in range(2)] == [200, 429]
 
 
+def test_settings_are_requests_too(store: Store, app: Flask, free: Caller, clock: Clock) -> None:
+    owner = Caller(app, create_key(store, "Acme", "mine", member="alice@example.com", scopes="read admin"))
+    assert {owner.get("/teams").status_code for _ in range(60)} == {200}
+    error_of(owner.post("/teams", {"name": "One more"}), 429, "rate_limited")
+    error_of(owner.get("/export"), 429, "rate_limited")
+
+
 def test_each_key_has_a_minute_of_its_own(store: Store, app: Flask, free: Caller, clock: Clock) -> None:
     for _ in range(61):
         last = free.get("/usage")

@@ -70,10 +70,10 @@ def list_own_prices() -> Response:
     """The organization's own prices and aliases by the date from which they hold."""
     key = require_key("read")
     found = price_service.list_prices(context().store, key.organization.id)
-    return json_answer(shape.OwnPrices(prices=[_own(one) for one in found]))
+    return json_answer(shape.OwnPrices(prices=[own_price(one) for one in found]))
 
 
-def _own(one: OwnPrice) -> shape.OwnPriceShape:
+def own_price(one: OwnPrice) -> shape.OwnPriceShape:
     picos = one.override.picos
     rates = None
     if picos is not None:
@@ -149,7 +149,7 @@ def set_price() -> Response:
     )
     where = Selection(provider=provider, model=model, since=since)
     repriced = _reprice(key, where, apply=True) if given.backfill else None
-    return json_answer(shape.PriceSet(success=True, price=_own(found), repriced=repriced))
+    return json_answer(shape.PriceSet(success=True, price=own_price(found), repriced=repriced))
 
 
 def _moment(at: datetime | None) -> datetime | None:

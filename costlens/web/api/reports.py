@@ -145,7 +145,7 @@ def list_reports() -> Response:
     shown = found[:limit]
     return json_answer(
         {
-            "reports": [_head(one) for one in shown],
+            "reports": [head_object(one) for one in shown],
             "nextCursor": str(shown[-1].id) if len(found) > limit else None,
         }
     )
@@ -227,7 +227,7 @@ def _asked(asked: Asked) -> dict[str, Any]:
         "endDate": asked.window.end.isoformat(),
         "version": asked.version,
         "url": _where(asked),
-        "report": _head(asked.made) if asked.status == "made" and asked.made is not None else None,
+        "report": head_object(asked.made) if asked.status == "made" and asked.made is not None else None,
     }
 
 
@@ -295,7 +295,7 @@ def _range(of: Range) -> dict[str, float]:
     return {"low": of.low, "mid": of.mid, "high": of.high}
 
 
-def _head(one: Head) -> dict[str, Any]:
+def head_object(one: Head) -> dict[str, Any]:
     return {
         "id": one.id,
         "kind": one.kind,

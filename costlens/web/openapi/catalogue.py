@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from costlens.services.groups import GROUP_BY
-from costlens.web.api import bodies, cache, insights, people, prices, prompts, providers, reports, routing, runs
+from costlens.web.api import (
+    bodies,
+    cache,
+    insights,
+    keys,
+    members,
+    people,
+    prices,
+    prompts,
+    providers,
+    reports,
+    routing,
+    runs,
+    teams,
+)
 from costlens.web.api import roi as roi_api
 from costlens.web.openapi.operation import Operation, Parameter, one_of, whole
 from costlens.web.shapes import insights as insight_shapes
@@ -15,10 +29,11 @@ from costlens.web.shapes import prices as price_shapes
 from costlens.web.shapes import prompts as prompt_shapes
 from costlens.web.shapes import reports as report_shapes
 from costlens.web.shapes import routing as routing_shapes
+from costlens.web.shapes import settings as settings_shapes
 from costlens.web.shapes.base import ApiError, Done
 
 TRACK, LOOK, SHIP, ROUTE, PRICE, SERVER = "Tracking", "Analytics", "ROI", "Routing and cache", "Prices", "Server"
-WHO = "People"
+WHO, KEEP = "People", "Organization"
 ABOUT = {
     TRACK: "Runs in. An answer of 200 means stored.",
     LOOK: "Cost, tokens, success and latency; forecasts, savings, prompts; the runs themselves.",
@@ -26,6 +41,7 @@ ABOUT = {
     ROUTE: "Which model a call should go to, and answers that need not be bought again.",
     PRICE: "What models cost, an organization's own prices, and pricing runs anew.",
     WHO: "Who is behind runs and commits: people with their logins and addresses, made one and taken apart.",
+    KEEP: "Teams, members, invitations, API keys, the audit log, by the rights of a key's member; all as a file.",
     SERVER: "Whether the server works.",
 }
 
@@ -46,6 +62,7 @@ _ENVIRONMENT = Parameter("environment", "An environment by name, or `none`")
 _TOOL = Parameter("tool", "A tool by name, or `none`")
 _USED = (*_WHO, _MODEL, _ENVIRONMENT, _TOOL)
 _CURSOR = Parameter("cursor", "`nextCursor` of the page before")
+_ROWS = (whole("limit", "Rows of a page", 1, 1_000, 100), _CURSOR)
 _STATES = ("counted", "suggested", "pending", "unlinked", "not_code")
 
 _RUN = {
@@ -325,8 +342,98 @@ OPERATIONS: Mapping[str, Operation] = {
         scope="admin", also={404: ApiError},
         example={"person": 12, "identities": [{"kind": "email", "value": "alice@home.example"}]},
     ),
+    "teams.list_teams": Operation(KEEP, "Teams by name", settings_shapes.TeamList, params=_ROWS),
+    "teams.create": Operation(
+        KEEP, "Make a team", settings_shapes.TeamAnswer, teams.TeamBody, scope="admin", held="keeper",
+        example={"name": "Storefront", "hourlyCost": 95},
+    ),
+    "teams.get_team": Operation(
+        KEEP, "A team with its members and repositories", settings_shapes.TeamAnswer, also={404: ApiError}
+    ),
+    "teams.change": Operation(
+        KEEP, "Set a team's name and hourly cost", settings_shapes.TeamAnswer, teams.TeamBody,
+        scope="admin", held="keeper", also={404: ApiError}, example={"name": "Storefront", "hourlyCost": None},
+    ),
+    "teams.delete": Operation(
+        KEEP, "Delete a team; what its runs cost stays in every report", Done,
+        scope="admin", held="keeper", also={404: ApiError},
+    ),
+    "teams.set_members": Operation(
+        KEEP, "Make these members the team; one may be in several", settings_shapes.TeamAnswer, teams.TeamMembersBody,
+        scope="admin", held="keeper", also={404: ApiError}, example={"members": [1]},
+    ),
+    "teams.set_repositories": Operation(
+        KEEP, "Make these repositories the team's, taken from the team that had them", settings_shapes.TeamAnswer,
+        teams.TeamRepositoriesBody, scope="admin", held="keeper", also={404: ApiError},
+        example={"repositories": ["acme/web"]},
+    ),
+    "members.list_members": Operation(
+        KEEP, "Members with role and teams, owners first", settings_shapes.MemberList, params=_ROWS
+    ),
+    "members.change": Operation(
+        KEEP, "Give a member another role", settings_shapes.MemberAnswer, members.RoleBody,
+        scope="admin", held="keeper", also={404: ApiError}, example={"role": "admin"},
+    ),
+    "members.remove": Operation(
+        KEEP, "Remove a member, or leave; the member's keys are revoked, the runs stay", Done,
+        scope="admin", held="keeper", also={404: ApiError, 409: ApiError},
+    ),
+    "members.list_invitations": Operation(
+        KEEP, "Invitations that wait, or are too old", settings_shapes.InvitationList, params=_ROWS,
+        scope="admin", held="keeper",
+    ),
+    "members.invite": Operation(
+        KEEP, "Invite people, by e-mail where the server sends any; the links are told this once",
+        settings_shapes.Invited, members.InvitationBody, scope="admin", held="keeper", also={404: ApiError},
+        example={"emails": ["bob@example.com"], "role": "member", "days": 7},
+    ),
+    "members.renew": Operation(
+        KEEP, "Let an invitation hold for a week from now, and send it again", settings_shapes.InvitationAnswer,
+        scope="admin", held="keeper", also={404: ApiError, 409: ApiError},
+    ),
+    "members.revoke": Operation(
+        KEEP, "Make an invitation worthless", Done, scope="admin", held="keeper", also={404: ApiError}
+    ),
+    "issued_keys.list_keys": Operation(
+        KEEP, "API keys: one's own, or all for owners and admins", settings_shapes.KeyList, params=_ROWS,
+        held="personal",
+    ),
+    "issued_keys.create": Operation(
+        KEEP, "Make an API key; it is told this once", settings_shapes.KeyMade, keys.KeyBody,
+        scope="admin", held="keeper", also={404: ApiError},
+        example={"name": "CI", "shared": True, "purpose": "staging", "scopes": ["ingest"], "days": 90},
+    ),
+    "issued_keys.change": Operation(
+        KEEP, "Pause a key, or let it work again", settings_shapes.KeyAnswer, keys.KeyChange,
+        scope="admin", held="keeper", also={404: ApiError}, example={"paused": True},
+    ),
+    "issued_keys.revoke": Operation(
+        KEEP, "End a key for good, at once", Done, scope="admin", held="keeper", also={404: ApiError, 409: ApiError}
+    ),
+    "issued_keys.rotate": Operation(
+        KEEP, "A new key in an old one's place, which works on for a while; it is told this once",
+        settings_shapes.KeyMade, keys.Rotation, scope="admin", held="keeper", also={404: ApiError},
+        example={"overlapHours": 24},
+    ),
+    "audit_log.list_entries": Operation(
+        KEEP, "Who changed what, the newest first", settings_shapes.AuditList, files=True,
+        scope="admin", held="keeper",
+        params=(
+            _START, _END, Parameter("actor", "Who did it"), Parameter("action", "What was done, as `team.created`"),
+            whole("limit", "Entries of a page", 1, 1_000, 100),
+            whole("cursor", "`nextCursor` of the page before", 1, 2**62),
+        ),
+    ),
+    "whole.export": Operation(
+        KEEP, "Everything of the organization as newline-delimited JSON, streamed", str,
+        scope="admin", held="keeper", told_as="application/x-ndjson",
+    ),
     "health.get_health": Operation(SERVER, "Whether the process is alive", ledger.Alive, scope=None),
     "health.get_ready": Operation(
         SERVER, "Whether runs can be stored, and what else works", ledger.Ready, scope=None, also={503: ledger.Ready}
+    ),
+    "metrics.get_metrics": Operation(
+        SERVER, "Figures for Prometheus, to the bearer of COSTLENS_METRICS_TOKEN; 404 where that is not set", str,
+        scope=None, told_as="text/plain", also={401: ApiError, 404: ApiError},
     ),
 }  # fmt: skip

@@ -30,8 +30,17 @@ _PATH_SCHEMAS: Mapping[str, dict[str, Any]] = {
     "number": {"type": "integer", "minimum": 1},
     "person_id": {"type": "integer", "minimum": 1},
     "report_id": {"type": "integer", "minimum": 1},
+    "team_id": {"type": "integer", "minimum": 1},
+    "member_id": {"type": "integer", "minimum": 1},
+    "invitation_id": {"type": "integer", "minimum": 1},
+    "key_id": {"type": "integer", "minimum": 1},
     "owner": {"type": "string"},
     "repo": {"type": "string"},
+}
+_HELD = {
+    "any": "",
+    "personal": " and must be the personal key of a member",
+    "keeper": " and must be the personal key of a member who may do this, bound to no team, repository or purpose",
 }
 _FILES = (Parameter("format", "As a file with all rows", {"type": "string", "enum": ["json", "csv", "ndjson"]}),)
 
@@ -130,7 +139,7 @@ def _operation(
         )
     if operation.scope is not None:
         described["security"] = [{"key": []}]
-        described["description"] = f"The key needs the scope `{operation.scope}`."
+        described["description"] = f"The key needs the scope `{operation.scope}`{_HELD[operation.held]}."
     if operation.body is not None:
         content: dict[str, Any] = {"schema": schemas[operation.body]}
         if operation.example is not None:
@@ -146,7 +155,7 @@ def _responses(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
     statuses = {200: operation.answers, **operation.errors, **operation.also}
     found: dict[str, Any] = {}
     for status, kind in sorted(statuses.items()):
-        content = {"application/json": {"schema": schemas[kind]}}
+        content = {operation.told_as if status == 200 else "application/json": {"schema": schemas[kind]}}
         if status == 200 and operation.files:
             content |= {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/x-ndjson")}
         if status == 200 and any(p.name == "format" for p in operation.params):

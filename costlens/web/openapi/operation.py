@@ -40,8 +40,10 @@ class Operation:
     params: Sequence[Parameter] = ()
     also: Mapping[int, Any] = field(default_factory=dict)  # further statuses with their types
     scope: str | None = "read"  # None: no key is needed
+    held: str = "any"  # whose key: any, personal, or keeper: personal and bound to nothing
     files: bool = False  # `format=csv` and `format=ndjson` too
     media: str = "application/json"  # of the body
+    told_as: str = "application/json"  # media type of a 200
     example: Mapping[str, Any] | Sequence[Any] | None = None  # of the body
     links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # OpenAPI links of the 200
 
