@@ -37,6 +37,7 @@ from costlens.store.tables.ledger import (
     rollup_day,
     rollup_dimension,
     rollup_latency,
+    rollup_latency_day,
     rollup_links,
     run_keys,
     runs,
@@ -50,7 +51,15 @@ from costlens.store.tables.service import (
     quality_feedback,
     routing_settings,
 )
-from costlens.store.tables.spend import SPEND_CUTS, SPEND_MEASURES, USAGE_SUMS, rollup_pulls, rollup_spend
+from costlens.store.tables.spend import (
+    PULL_CUTS,
+    PULL_FACTS,
+    SPEND_CUTS,
+    SPEND_MEASURES,
+    USAGE_SUMS,
+    rollup_pulls,
+    rollup_spend,
+)
 from costlens.store.tables.sync import (
     github_connections,
     github_deliveries,
@@ -66,6 +75,8 @@ from costlens.store.tables.sync import (
 __all__ = [
     "DIMENSIONS",
     "MEASURES",
+    "PULL_CUTS",
+    "PULL_FACTS",
     "SPEND_CUTS",
     "SPEND_MEASURES",
     "USAGE_COLUMNS",
@@ -116,6 +127,7 @@ __all__ = [
     "rollup_day",
     "rollup_dimension",
     "rollup_latency",
+    "rollup_latency_day",
     "rollup_links",
     "rollup_pulls",
     "rollup_spend",
