@@ -77,8 +77,10 @@ PAGES = (
     ("search, a request", "search?q=request-77"),
     ("search, nothing", "search?q=zzz"),
     ("overview", "overview"),
-    ("ROI by repository, 12 months", "repositories?period=12m"),
-    ("ROI by team, 12 months", "teams?period=12m"),
+    ("ROI by repository", "repositories"),
+    ("ROI by team", "teams"),
+    ("ROI of a team", "repositories?team=1"),
+    ("ROI of a provider by team", "teams?provider=openai"),
     ("pull requests", "pulls"),
     ("pull requests by cost", "pulls?sort=cost"),
     ("one pull request", "pulls/acme/repository-7/490"),
@@ -87,6 +89,23 @@ PAGES = (
     ("its prompts", "repositories/acme/repository-7?tab=prompts"),
     ("what it has not linked", "repositories/acme/repository-7?tab=unlinked"),
     ("not linked, by reason", "unlinked"),
+    *(
+        (f"{name}, {words}", f"{path}{'&' if '?' in path else '?'}period={period}")
+        for period, words in (("91d", "91 days"), ("12m", "12 months"))
+        for name, path in (
+            ("overview", "overview"),
+            ("ROI by repository", "repositories"),
+            ("ROI by team", "teams"),
+            ("ROI of a team", "repositories?team=1"),
+            ("ROI of a provider by team", "teams?provider=openai"),
+            ("pull requests", "pulls"),
+            ("pull requests by cost", "pulls?sort=cost"),
+            ("one repository", "repositories/acme/repository-7"),
+            ("its prompts", "repositories/acme/repository-7?tab=prompts"),
+            ("what it has not linked", "repositories/acme/repository-7?tab=unlinked"),
+            ("not linked, by reason", "unlinked"),
+        )
+    ),
 )
 
 

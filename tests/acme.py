@@ -30,13 +30,16 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Table, delete, event, insert
+from sqlalchemy import Table, delete, event, insert, update
 
 from costlens.domain.roi import Window
 from costlens.store.engine import Store, Tx
-from costlens.store.rollups import Groups, by_dimension, pulls, spend
+from costlens.store.pull_outcomes import Outcomes, outcomes_of
+from costlens.store.rollups import PULL_MEASURES, Groups, add_groups, by_dimension, pulls, spend
+from costlens.store.settled import settle_sums
 from costlens.store.tables import (
     MEASURES,
+    SPEND_MEASURES,
     organizations,
     people,
     pull_requests,
@@ -49,7 +52,6 @@ from costlens.store.tables import (
     rollup_spend,
     teams,
 )
-from costlens.store.upsert import add_to
 from tests.databases import open_store
 
 ACME, CHARLIES = 1, 2
@@ -59,6 +61,7 @@ WEB, API, INFRA = 11, 12, 13
 STOREFRONT, PAYMENTS = 21, 22
 ALICE, BOB, BOT = 41, 42, 43
 DOLLAR = 1_000_000_000
+SUMS = {rollup_spend: SPEND_MEASURES, rollup_pulls: PULL_MEASURES, rollup_dimension: MEASURES}
 
 
 def november(day: int, hour: int = 12, minute: int = 0) -> datetime:
@@ -270,19 +273,32 @@ def insert_days(tx: Tx, rows: list[dict[str, Any]]) -> None:
         tx,
         rollup_day,
         rows,
-        lambda groups: [
-            (rollup_spend, spend(groups, {})),
+        lambda groups, _: [
+            (rollup_spend, spend(groups, {}, {})),
             (rollup_dimension, by_dimension(groups)),
         ],
     )
 
 
 def _derive_ledger(tx: Tx, rows: list[dict[str, Any]]) -> None:
-    _derive(tx, rollup_links, rows, lambda groups: [(rollup_spend, spend({}, groups)), (rollup_pulls, pulls(groups))])
+    _derive(
+        tx,
+        rollup_links,
+        rows,
+        lambda groups, outcomes: [(rollup_spend, spend({}, groups, outcomes)), (rollup_pulls, pulls(groups))],
+    )
+
+
+def change_pull(tx: Tx, id: int, **values: Any) -> None:
+    """Gives a pull request of Acme other facts, with the sums that go by them; none: it is gone."""
+    before = outcomes_of(tx, ACME, [id], change=True)
+    here = pull_requests.c.id == id
+    tx.execute(update(pull_requests).where(here).values(values) if values else delete(pull_requests).where(here))
+    settle_sums(tx, ACME, before, [id])
 
 
 def _derive(
-    tx: Tx, table: Table, rows: list[dict[str, Any]], made: Callable[[Groups], list[tuple[Table, Groups]]]
+    tx: Tx, table: Table, rows: list[dict[str, Any]], made: Callable[[Groups, Outcomes], list[tuple[Table, Groups]]]
 ) -> None:
     keys = [column.name for column in table.primary_key.columns][1:]
     measures = [name for name in table.c.keys() if name not in (*keys, "organization_id")]  # noqa: SIM118
@@ -292,10 +308,9 @@ def _derive(
             for row in rows
             if row["organization_id"] == organization
         }
-        for target, sums in made(groups):
-            names = tuple(target.c.keys())
-            given = tuple(name for name in names if not target.c[name].primary_key)
-            add_to(tx, target, names, [(organization, *key, *values) for key, values in sums.items()], given)
+        outcomes = outcomes_of(tx, organization, {row.get("pull_request_id", 0) for row in rows})
+        for target, sums in made(groups, outcomes):
+            add_groups(tx, organization, target, SUMS[target], sums, outcomes)
 
 
 @contextmanager

@@ -6,8 +6,9 @@ Definitions follow DORA (dora.dev, ROI of AI-assisted software development, 2026
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -142,20 +143,40 @@ class Filters:
     provider: str | None = None
 
 
-class PullCost(NamedTuple):
-    """The counted cost of one closed pull request in one row of a report, over its whole life.
+class Ended(NamedTuple):
+    """The pull requests with counted cost that ended in a window, once in each row of a report, as columns.
 
-    Times are in milliseconds: a report of a year makes 20,000 of these.
+    A year has 20,000 of them, and an object for each would take longer than all else. Cost is counted over the whole
+    life, times are in milliseconds; a row is a repository or team id, 0: none.
     """
 
-    row: int  # repository or team id, 0: none
-    pull_request_id: int
-    cost: int
-    merged: bool  # else closed unmerged
-    ended_at: int  # when merged or closed, since 1970 UTC
-    reverted: bool  # merged, and reverted within 30 days or at an unknown time
-    cycle: int | None  # from first commit to merge. None: not merged, commits unknown, or committed later
-    closed_known: bool = True  # False: its repository's closed pull requests are not known
+    rows: Sequence[int]  # these four: of each that was merged
+    ids: Sequence[int]
+    costs: Sequence[int]
+    cycles: Sequence[int | None]  # from first commit to merge. None: commits unknown, or committed later
+    abandoned: Sequence[int]  # the row of each that was closed unmerged
+    reverted: Sequence[int]  # the row of each that was merged, and reverted within 30 days or at an unknown time
+    untold: Sequence[int]  # the row of each in a repository whose closed pull requests are not known
+
+
+@dataclass(slots=True)
+class Cohort:
+    """What a row's figures need of the pull requests that were merged, or closed unmerged, in a window.
+
+    In which each of them stands once.
+    """
+
+    costs: list[int] = field(default_factory=list)  # of the merged
+    cycles: list[int] = field(default_factory=list)  # of the merged, where known
+    abandoned: int = 0
+    reverted: int = 0
+    shared: int = 0  # of the merged, those that are in other rows too
+    closed_known: bool = True  # False: one is of a repository whose closed pull requests are not known
+
+    @property
+    def closed(self) -> int:
+        """Merged or closed unmerged."""
+        return len(self.costs) + self.abandoned
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,63 +289,52 @@ def required_hours_per_week(hours: float | None, contributors: int, days: int) -
     return None if hours is None or not contributors else hours / contributors / (days / 7)
 
 
-def whole_pulls(pulls: Sequence[PullCost]) -> list[PullCost]:
-    """Each pull request once, as row 0, with its cost in all rows."""
-    whole: dict[int, PullCost] = {}
-    for pull in pulls:
-        known = whole.get(pull.pull_request_id)
-        whole[pull.pull_request_id] = (
-            PullCost._make((0, *pull[1:])) if known is None else known._replace(cost=known.cost + pull.cost)
-        )
-    return list(whole.values())
+def cohorts(ended: Ended) -> dict[int, Cohort]:
+    """What the figures of each row need."""
+    found: dict[int, Cohort] = defaultdict(Cohort)
+    times = Counter(ended.ids)
+    if len(times) < len(ended.ids):
+        for row, id in zip(ended.rows, ended.ids, strict=True):
+            if times[id] > 1:
+                found[row].shared += 1
+    costs: dict[int, list[int]] = defaultdict(list)
+    cycles: dict[int, list[int]] = defaultdict(list)
+    for row, cost, cycle in zip(ended.rows, ended.costs, ended.cycles, strict=True):
+        costs[row].append(cost)
+        if cycle is not None:
+            cycles[row].append(cycle)
+    for row in costs:
+        found[row].costs, found[row].cycles = costs[row], cycles[row]
+    for row in ended.abandoned:
+        found[row].abandoned += 1
+    for row in ended.reverted:
+        found[row].reverted += 1
+    for row in ended.untold:
+        found[row].closed_known = False
+    return dict(found)
 
 
-def shared_pulls(pulls: Iterable[PullCost]) -> frozenset[int]:
-    """Ids of the pull requests that count in more than one row."""
-    seen: set[int] = set()
-    twice: set[int] = set()
-    for pull in pulls:
-        (twice if pull.pull_request_id in seen else seen).add(pull.pull_request_id)
-    return frozenset(twice)
-
-
-def cohort(pulls: Iterable[PullCost], begin: datetime, end: datetime) -> list[PullCost]:
-    """The pull requests merged, or closed unmerged, in [begin, end)."""
-    since, until = (round(at.timestamp() * 1000) for at in (begin, end))
-    return [pull for pull in pulls if since <= pull.ended_at < until]
-
-
-def figures(
-    spend: Spend,
-    pulls: Iterable[PullCost],
-    *,
-    hourly_cost_cents: int | None,
-    shared: frozenset[int] = frozenset(),
-    seats: int | None = None,
-) -> Figures:
-    """The figures of one row from its spend, its seats and its cohort, in which each pull request stands once."""
+def figures(spend: Spend, cohort: Cohort, *, hourly_cost_cents: int | None, seats: int | None = None) -> Figures:
+    """The figures of one row from its spend, its seats and its cohort."""
     full_cost = spend.code + (seats or 0)
-    closed = list(pulls)
-    merged = [pull for pull in closed if pull.merged]
-    abandoned = len(closed) - len(merged)
-    linked_cost = sum(pull.cost for pull in merged)
-    costs = sorted(pull.cost for pull in merged)
-    enough = len(merged) >= FEW_PULL_REQUESTS
-    cycle = percentile(sorted(pull.cycle for pull in merged if pull.cycle is not None), 500)
+    merged, linked_cost = len(cohort.costs), sum(cohort.costs)
+    costs = sorted(cohort.costs)
+    enough = merged >= FEW_PULL_REQUESTS
+    cycle = percentile(sorted(cohort.cycles), 500)
     return Figures(
         spend=spend,
-        merged=len(merged),
-        abandoned=abandoned,
-        reverted=sum(pull.reverted for pull in merged),
-        shared=sum(pull.pull_request_id in shared for pull in merged) if shared else 0,
+        merged=merged,
+        abandoned=cohort.abandoned,
+        reverted=cohort.reverted,
+        shared=cohort.shared,
         linked_cost=linked_cost,
-        direct_per_merged=per_unit(linked_cost, len(merged)),
+        direct_per_merged=per_unit(linked_cost, merged),
         median=_nanos(percentile(costs, 500)) if enough else None,
         p90=_nanos(percentile(costs, 900)) if enough else None,
-        full_per_merged=per_unit(full_cost, len(merged)),
-        merge_yield=len(merged) / len(closed) if closed and all(pull.closed_known for pull in closed) else None,
+        full_per_merged=per_unit(full_cost, merged),
+        merge_yield=merged / cohort.closed if cohort.closed and cohort.closed_known else None,
         cycle_hours=None if cycle is None else cycle / MILLIS_PER_HOUR,
-        break_even_minutes=break_even_minutes(full_cost, len(merged), hourly_cost_cents),
+        break_even_minutes=break_even_minutes(full_cost, merged, hourly_cost_cents),
         required_hours=required_hours(full_cost, hourly_cost_cents),
         seats=seats,
     )

@@ -28,6 +28,7 @@ from costlens.services.acting import acting
 from costlens.services.seats import assumptions_from, told_in
 from costlens.store import assumptions as assumption_store
 from costlens.store import organizations as org_store
+from costlens.store import roi_spend
 from costlens.store.engine import Store, Tx
 from costlens.store.members import lock_organization
 from costlens.store.teams import get_team
@@ -94,7 +95,7 @@ def held(
         ended = [*known, Dated(own[0].since, Assumptions())] if known is common and own else known
         share = 1.0
         if filters != Filters(team_id=of):
-            whole = assumption_store.code_spend(tx, organization_id, window, of)
+            whole = roi_spend.code_spend(tx, organization_id, window, of)
             share = report.total.spend.code / whole if whole else 0.0
         borne += share * seats_of(ended, window.start, window.end)
         rollout += share * rollout_of(ended, window.start, window.end)

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from costlens.domain.periods import bounds, previous_window
+from costlens.domain.periods import previous_window
 from costlens.domain.roi import Filters, RoiReport, Spend, Window
 from costlens.services.reports import roi_report_in
 from costlens.store import analytics, reports, roi_spend
 from costlens.store.analytics import GroupSums, Where
 from costlens.store.engine import Store, Tx
 
-LONGEST_HISTOGRAM = 92  # days; of a longer window the quarter hours are too many to read, and the mean stands instead
 # What became of the money, in the order in which it is shown.
 OUTCOMES = ("merged", "direct", "open", "abandoned", "reverted", "suggested", "pending", "unlinked", "not_code")
 
@@ -37,7 +36,7 @@ class Usage:
     runs: int
     succeeded: int
     mean_ms: int | None  # None: no latency is known
-    median_ms: int | None  # None: not known, the window is too long, or it is asked by team or repository
+    median_ms: int | None  # None: not known, or it is asked by team or repository
     p95_ms: int | None  # as median_ms
 
     @property
@@ -72,7 +71,7 @@ def money_overview(store: Store, organization_id: int, *, window: Window, filter
         report = roi_report_in(tx, organization_id, "repository", window=window, filters=filters)
         sources = roi_spend.spend_by_source(tx, organization_id, window, filters)
         cells = roi_spend.cost_by_day_and_provider(tx, organization_id, before.start, window.end, filters)
-        usage, usage_before = (_usage(tx, organization_id, span, filters) for span in (window, before))
+        usage, usage_before = _usage(tx, organization_id, window, before, filters)
         teams = {id: fact.name for id, fact in reports.team_facts(tx, organization_id).items()}
         prompts = _prompts(tx, organization_id, window, filters)
     providers: dict[str, int] = defaultdict(int)
@@ -108,14 +107,18 @@ def _days(cells: Sequence[tuple[date, str, int]], window: Window) -> tuple[Provi
     return tuple(ProviderDay(day, costs.get(day, {}), sum(costs.get(day - length, {}).values())) for day in days)
 
 
-def _usage(tx: Tx, organization_id: int, window: Window, filters: Filters) -> Usage:
-    runs, succeeded, latency, timed = roi_spend.usage(tx, organization_id, window, filters)
-    steps: list[tuple[int, int]] = []
-    if filters.team_id is None and filters.repository_id is None and window.days <= LONGEST_HISTOGRAM:
-        steps = roi_spend.latency_counts(tx, organization_id, *bounds(window), filters.provider)
-    return Usage(
-        runs, succeeded, round(latency / timed) if timed else None, _percentile(steps, 0.5), _percentile(steps, 0.95)
+def _usage(tx: Tx, organization_id: int, window: Window, before: Window, filters: Filters) -> tuple[Usage, Usage]:
+    sums = roi_spend.usage(tx, organization_id, window, before, filters)
+    steps: tuple[Sequence[tuple[int, int]], ...] = ((), ())
+    if filters.team_id is None and filters.repository_id is None:
+        steps = roi_spend.latency_counts(tx, organization_id, window, before, filters.provider)
+    now, earlier = (
+        Usage(
+            runs, succeeded, round(latency / timed) if timed else None, _percentile(part, 0.5), _percentile(part, 0.95)
+        )
+        for (runs, succeeded, latency, timed), part in zip(sums, steps, strict=True)
     )
+    return now, earlier
 
 
 def _percentile(steps: Sequence[tuple[int, int]], share: float) -> int | None:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from costlens.domain import roi
 from costlens.domain.errors import InvalidInput, NotFound
 from costlens.domain.links import Outcome
-from costlens.domain.periods import bounds, day_start, previous_window
-from costlens.domain.roi import DaySpend, Figures, Filters, PullCost, PullRequestRow, RoiReport, RoiRow, Spend, Window
+from costlens.domain.periods import bounds, previous_window
+from costlens.domain.roi import (
+    Cohort,
+    DaySpend,
+    Ended,
+    Figures,
+    Filters,
+    PullRequestRow,
+    RoiReport,
+    RoiRow,
+    Spend,
+    Window,
+)
 from costlens.domain.seats import Seats, seats_in
 from costlens.services.report_formats import pull_request_json, roi_csv, roi_json
 from costlens.services.seats import told_in
@@ -25,6 +37,7 @@ __all__ = ["PullRequestPage", "pull_request_json", "pull_request_report", "roi_c
 SCOPES = ("repository", "team")
 PAGE_SIZE = 100
 AI_STATES = ("linked", "declared", "none_seen")
+_QUALITY = ("runs", "priced_runs", "exact_runs")
 _LISTED_OUTCOMES = (Outcome.MERGED, Outcome.OPEN, Outcome.ABANDONED, Outcome.REVERTED, "closed")
 
 
@@ -64,18 +77,14 @@ def roi_report_in(
     filters = filters or Filters()
     comparison = previous_window(window)
     begin, end = bounds(window)
-    earlier = day_start(comparison.start, window.timezone)
     organization = _organization(tx, organization_id, window)
     teams = reports.team_facts(tx, organization_id)
     facts = teams if scope == "team" else reports.repository_facts(tx, organization_id)
-    lost = roi_spend.unmerged(tx, organization_id, scope, window, comparison, filters)
-    now = roi_spend.spend_by_row(tx, organization_id, scope, window, filters, lost.now)
-    before = roi_spend.spend_by_row(tx, organization_id, scope, comparison, filters, lost.before)
-    days = roi_spend.spend_by_day(tx, organization_id, scope, comparison.start, window.end, filters, lost.by_day)
-    trends = roi_spend.code_by_day(tx, organization_id, scope, window, filters)
-    pulls = reports.pull_costs(tx, organization_id, scope, earlier, end, filters)
-    reasons = roi_spend.unlinked_reasons(tx, organization_id, scope, window, filters)
-    quality = reports.quality(tx, organization_id, scope, window, filters)
+    now, before = roi_spend.spend_by_row(tx, organization_id, scope, window, comparison, filters)
+    spent = roi_spend.spend_by_day(tx, organization_id, scope, window, comparison, filters)
+    ended = reports.ended_pulls(tx, organization_id, scope, window, comparison, filters)
+    ended_in_all = reports.ended_pulls(tx, organization_id, None, window, comparison, filters)
+    contributors = reports.contributors(tx, organization_id, window, filters)
     assisted = None
     if filters.team_id is None and filters.provider is None:
         assisted = reports.assisted_share(tx, organization_id, begin, end, filters.repository_id)
@@ -83,26 +92,34 @@ def roi_report_in(
     told = told_in(tx, organization_id)
 
     hourly = _hourly_cost(teams.get(filters.team_id or 0), organization)
-    seats = seats_in(told, filters, window)
-    current = _Part(window, now, roi.cohort(pulls, begin, end), seats)
-    previous = _Part(comparison, before, roi.cohort(pulls, earlier, begin), seats_in(told, filters, comparison))
+    current, previous = (
+        _Part(
+            span,
+            {row: one.spend for row, one in spend.items()},
+            roi.cohorts(by_row),
+            _in_all(by_row, whole),
+            seats_in(told, filters, span),
+        )
+        for span, spend, by_row, whole in zip((window, comparison), (now, before), ended, ended_in_all, strict=True)
+    )
+    runs, priced, exact = (sum(getattr(one, name) for one in now.values()) for name in _QUALITY)
     return RoiReport(
         window=window,
         comparison=comparison,
         scope=scope,
         organization=organization.name,
         hourly_cost_cents=hourly,
-        contributors=quality.contributors,
+        contributors=contributors,
         total=_total(current, hourly),
         previous=_total(previous, hourly),
-        rows=_rows(scope, facts, organization, hourly, current, previous, trends),
-        unlinked_reasons=reasons,
-        days=_day_spends(days, window),
+        rows=_rows(scope, facts, organization, hourly, current, previous, spent.trends),
+        unlinked_reasons=roi_spend.dearest_reasons(now.values()),
+        days=_day_spends(spent.days, window),
         data_through=organization.data_through,
-        priced_share=quality.priced_runs / quality.runs if quality.runs else None,
-        exact_share=quality.exact_runs / quality.runs if quality.runs else None,
+        priced_share=priced / runs if runs else None,
+        exact_share=exact / runs if runs else None,
         assisted=assisted,
-        seats_of=seats.of,
+        seats_of=current.seats.of,
     )
 
 
@@ -156,11 +173,12 @@ def pull_request_report(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One of the two windows of a report: spend by row, the pull requests closed in it, and its seats."""
+    """One of the two windows of a report: spend and closed pull requests by row, the latter in all, and seats."""
 
     window: Window
     spend: Mapping[int, Spend]
-    pulls: list[PullCost]
+    cohorts: Mapping[int, Cohort]
+    in_all: Cohort
     seats: Seats
 
 
@@ -178,21 +196,16 @@ def _hourly_cost(team: RowFacts | None, organization: OrganizationFacts) -> int 
     return organization.hourly_cost_cents if own is None else own
 
 
+def _in_all(by_row: Ended, whole: Ended) -> Cohort:
+    """The cohort of all rows, of which some pull requests are shared by several."""
+    found = roi.cohorts(whole).get(0, Cohort())
+    found.shared = sum(rows > 1 for rows in Counter(by_row.ids).values()) if len(by_row.ids) > len(whole.ids) else 0
+    return found
+
+
 def _total(part: _Part, hourly: int | None) -> Figures:
-    return roi.figures(
-        sum(part.spend.values(), Spend()),
-        roi.whole_pulls(part.pulls),
-        hourly_cost_cents=hourly,
-        shared=roi.shared_pulls(part.pulls),
-        seats=part.seats.total,
-    )
-
-
-def _by_row(pulls: Iterable[PullCost]) -> dict[int, list[PullCost]]:
-    grouped: dict[int, list[PullCost]] = {}
-    for pull in pulls:
-        grouped.setdefault(pull.row, []).append(pull)
-    return grouped
+    spend = sum(part.spend.values(), Spend())
+    return roi.figures(spend, part.in_all, hourly_cost_cents=hourly, seats=part.seats.total)
 
 
 def _rows(
@@ -205,30 +218,29 @@ def _rows(
     trends: Mapping[int, tuple[int, ...]],
 ) -> tuple[RoiRow, ...]:
     """Every row with spend, seats or closed pull requests in either window: the differences add up too."""
-    pulls, pulls_before = _by_row(current.pulls), _by_row(previous.pulls)
-    shared, shared_before = roi.shared_pulls(current.pulls), roi.shared_pulls(previous.pulls)
+    nothing, none = Spend(), Cohort()
     flat = (0,) * current.window.days
     of_teams: tuple[Mapping[int, int], Mapping[int, int]] = {}, {}
     if scope == "team":
         of_teams = current.seats.by_team, previous.seats.by_team
     seats, seats_before = of_teams
     rows = []
-    for key in set().union(current.spend, previous.spend, pulls, pulls_before, seats, seats_before):
+    spent, closed = (current.spend, previous.spend), (current.cohorts, previous.cohorts)
+    for key in set().union(*spent, *closed, seats, seats_before):
         fact = facts.get(key)
         own = _hourly_cost(fact, organization) if scope == "team" else hourly
-        now, before = current.spend.get(key, Spend()), previous.spend.get(key, Spend())
-        merged, merged_before = pulls.get(key, []), pulls_before.get(key, [])
-        if now == before == Spend() and not merged and not merged_before and key not in seats.keys() | seats_before:
+        now, before = current.spend.get(key, nothing), previous.spend.get(key, nothing)
+        cohort, cohort_before = current.cohorts.get(key, none), previous.cohorts.get(key, none)
+        counted = cohort.closed or cohort_before.closed or key in seats or key in seats_before
+        if now == before == nothing and not counted:
             continue  # ledger rows that were moved elsewhere leave zeros behind
         rows.append(
             RoiRow(
                 id=key or None,
                 name=fact.name if fact else _nameless(scope, key),
                 team=fact.team if fact else None,
-                figures=roi.figures(now, merged, hourly_cost_cents=own, shared=shared, seats=seats.get(key)),
-                previous=roi.figures(
-                    before, merged_before, hourly_cost_cents=own, shared=shared_before, seats=seats_before.get(key)
-                ),
+                figures=roi.figures(now, cohort, hourly_cost_cents=own, seats=seats.get(key)),
+                previous=roi.figures(before, cohort_before, hourly_cost_cents=own, seats=seats_before.get(key)),
                 trend=trends.get(key, flat),
             )
         )
@@ -241,10 +253,10 @@ def _nameless(scope: str, key: int) -> str:
 
 
 def _day_spends(sums: Mapping[date, Spend], window: Window) -> tuple[DaySpend, ...]:
-    shown = []
+    shown, nothing = [], Spend()
     for offset in range(window.days):
         day = window.start + timedelta(days=offset)
-        spend = sums.get(day, Spend())
+        spend = sums.get(day, nothing)
         shown.append(
             DaySpend(
                 day=day,
@@ -252,7 +264,7 @@ def _day_spends(sums: Mapping[date, Spend], window: Window) -> tuple[DaySpend, .
                 open=spend.open,
                 abandoned=spend.abandoned + spend.reverted,
                 not_linked=spend.suggested + spend.pending + spend.unlinked,
-                previous=sums.get(day - timedelta(days=window.days), Spend()).code,
+                previous=sums.get(day - timedelta(days=window.days), nothing).code,
             )
         )
     return tuple(shown)

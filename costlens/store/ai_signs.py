@@ -13,6 +13,7 @@ def linked(organization_id: int) -> ColumnElement[bool]:
     # Rows of links that were taken back hold zeros.
     return exists().where(
         u.organization_id == organization_id,
+        u.cut == "pull",
         u.pull_request_id == pull_requests.c.id,
         or_(u.runs > 0, u.cost_nanos > 0),
     )

@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Row, cast, delete, func, insert, select
 
 from costlens.domain.links import LinkState
-from costlens.domain.roi import Filters, Window
+from costlens.domain.roi import Filters
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.roi_spend import code_by_day
 
 
 def list_assumptions(tx: Tx, organization_id: int, team_id: int | None) -> Sequence[Row[Any]]:
@@ -69,9 +68,3 @@ def expected_suggested(tx: Tx, organization_id: int, begin: datetime, end: datet
     each = best.group_by(r.id, r.cost_nanos).subquery()
     total = func.coalesce(func.sum(cast(each.c.cost_nanos * each.c.confidence, BigInteger)), 0)
     return int(tx.execute(select(total)).scalar_one()) // 1000
-
-
-def code_spend(tx: Tx, organization_id: int, window: Window, team_id: int | None = None) -> int:
-    """Nano-dollars of code spend of a window, of one team or of all: what seats are shared out by."""
-    days = code_by_day(tx, organization_id, "team", window, Filters(team_id=team_id))
-    return sum(sum(costs) for costs in days.values())

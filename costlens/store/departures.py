@@ -12,6 +12,8 @@ from costlens.domain.link_marks import Mark, MarkKind
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.link_marks import marked_runs
+from costlens.store.pull_outcomes import outcomes_of
+from costlens.store.settled import settle_sums
 from costlens.store.types import one_of
 
 Values = dict[str, Any]
@@ -112,7 +114,9 @@ def delete_pulls(tx: Tx, organization_id: int, repository_id: int) -> int:
         runs = list(tx.execute(select(decision.run_id).where(*decided)).scalars())
         _unsee_homeless(tx, organization_id, runs)
         tx.execute(delete(t.link_decisions).where(*decided))
+        before = outcomes_of(tx, organization_id, ids, change=True)
         tx.execute(delete(t.pull_requests).where(row.organization_id == organization_id, one_of(row.id, ids)))
+        settle_sums(tx, organization_id, before, ids)
     return len(ids)
 
 

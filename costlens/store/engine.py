@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, FromClause, create_engine, event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -165,11 +166,19 @@ def _postgresql(url: URL) -> Engine:
     return engine
 
 
+class _Compiler(SQLiteCompiler):
+    """SQLAlchemy's own leaves the hints of `with_hint` out: that a table is INDEXED BY an index."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        return text
+
+
 def _sqlite(url: URL, enforce_keys: bool) -> Engine:
     # The connection that was used last is taken first: its cache and prepared statements are the warmest.
     engine = create_engine(
         url, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=32, pool_use_lifo=True
     )
+    engine.dialect.statement_compiler = _Compiler
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

@@ -11,6 +11,8 @@ from sqlalchemy import Row, delete, insert, select, update
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
+from costlens.store.pull_outcomes import became, outcomes_of
+from costlens.store.settled import settle_sums
 from costlens.store.types import one_of
 from costlens.store.upsert import keep_first
 
@@ -116,8 +118,8 @@ def save_pulls(
     `outcome` is what their own state says; which of them were reverted is decided afterwards, see `set_outcomes`.
     """
     by_number = {row["number"]: row for row in rows}
-    stored = _stored(tx, t.pull_requests, t.pull_requests.c.number, repository_id, list(by_number))
-    changed = False
+    stored = _stored(tx, t.pull_requests, t.pull_requests.c.number, repository_id, list(by_number), lock=True)
+    before = {}
     for number, old in stored.items():
         told = by_number[number]
         # What was reverted stays so until the reverts are looked at again.
@@ -130,8 +132,10 @@ def save_pulls(
             if old._mapping[name] != value and not (value is None and name in kept)
         }
         if differing:
-            changed = True
+            before[old.id] = became(old)
             tx.execute(update(t.pull_requests).where(t.pull_requests.c.id == old.id).values(**differing))
+    settle_sums(tx, organization_id, before, before.keys())
+    changed = bool(before)
     missing = [row for number, row in by_number.items() if number not in stored]
     if missing:
         changed = True
@@ -166,13 +170,15 @@ def _save_members(tx: Tx, pulls: dict[int, int], shas: dict[int, list[str]], ids
     return changed
 
 
-def _stored(tx: Tx, table: Any, column: Any, repository_id: int, values: Sequence[Any]) -> dict[Any, Row[Any]]:
+def _stored(
+    tx: Tx, table: Any, column: Any, repository_id: int, values: Sequence[Any], *, lock: bool = False
+) -> dict[Any, Row[Any]]:
     found: dict[Any, Row[Any]] = {}
     for start in range(0, len(values), CHUNK):
-        rows = tx.execute(
-            select(table).where(table.c.repository_id == repository_id, column.in_(values[start : start + CHUNK]))
-        )
-        found.update({row._mapping[column]: row for row in rows})
+        query = select(table).where(table.c.repository_id == repository_id, column.in_(values[start : start + CHUNK]))
+        if lock:
+            query = query.order_by(table.c.id).with_for_update()
+        found.update({row._mapping[column]: row for row in tx.execute(query)})
     return found
 
 
@@ -294,13 +300,16 @@ def pulls_of_targets(
 
 
 def set_outcomes(tx: Tx, organization_id: int, rows: Sequence[Values]) -> None:
-    """Writes outcome and reverted_at by pull request id."""
+    """Writes outcome and reverted_at by pull request id, and moves the sums that go by them."""
+    before = outcomes_of(tx, organization_id, (row["id"] for row in rows), change=True)
     for row in rows:
         tx.execute(
             update(t.pull_requests)
             .where(t.pull_requests.c.organization_id == organization_id, t.pull_requests.c.id == row["id"])
             .values(outcome=row["outcome"], reverted_at=row["reverted_at"])
         )
+    if before:
+        settle_sums(tx, organization_id, before, before.keys())
 
 
 def set_person_facts(tx: Tx, organization_id: int, person_id: int, *, name: str | None, bot: bool) -> None:

@@ -5,7 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, false, func, literal, or_, select, type_coerce, union
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+    union,
+    union_all,
+)
 
 from costlens.domain.links import LinkState, Outcome
 from costlens.domain.periods import bounds
@@ -13,8 +28,10 @@ from costlens.domain.roi import Filters, PullRequestRow, Window
 from costlens.store.ai_signs import declared, linked, manual
 from costlens.store.engine import Tx
 from costlens.store.pulls import login_of
+from costlens.store.reports import pull_cut
 from costlens.store.roi_spend import narrow, summed
 from costlens.store.tables import pull_requests, repositories, rollup_links, rollup_pulls
+from costlens.store.types import to_millis
 
 PULL_SORTS = ("ended", "cost", "runs", "cycle")
 _UNKNOWN = 2**62  # past every value that is known
@@ -42,24 +59,46 @@ def pull_request_rows(
     domain/pulls.AiState, of which `declared` and `none_seen` have no counted links. The greatest value first, unless
     `ascending`; `after` is the (value, id) of the last row already shown.
     """
-    every = _pull_requests(organization_id, window, filters, outcome, ai).subquery("every").c
-    cycle = _number(every.merged_at) - _number(every.first_commit_at)
+    p = pull_requests.c
+    every = _every(organization_id, window, filters, outcome, ai).subquery("every").c
+    created = select(_number(p.created_at)).where(p.id == every.id).scalar_subquery()
     value = {
-        "ended": func.coalesce(_number(every.merged_at), _number(every.created_at)),
+        "ended": case((every.merged == 1, every.ended_at), else_=created),
         "cost": every.cost,
         "runs": every.runs,
-        "cycle": func.coalesce(cycle, literal(_UNKNOWN if ascending else -_UNKNOWN, BigInteger)),
-    }[sort]
-    query = select(value.label("value"), *every)
-    if ascending:
-        query = query.order_by(value, every.id)
-    else:
-        query = query.order_by(value.desc(), every.id.desc())
+        "cycle": func.coalesce(every.cycle_ms, literal(_UNKNOWN if ascending else -_UNKNOWN, BigInteger)),
+    }[sort].label("value")
+    ranked = select(value, every.id, every.runs, every.cost)
     if after is not None:
         at, id = after
-        beyond = (value > at, every.id > id) if ascending else (value < at, every.id < id)
-        query = query.where(or_(beyond[0], and_(value == at, beyond[1])))
-    return [(int(row[0]), PullRequestRow(*row[1:])) for row in tx.execute(query.limit(limit)).all()]
+        beyond = (value.element > at, every.id > id) if ascending else (value.element < at, every.id < id)
+        ranked = ranked.where(or_(beyond[0], and_(value.element == at, beyond[1])))
+    order = (value, every.id) if ascending else (value.desc(), every.id.desc())
+    page = ranked.order_by(*order).limit(limit).subquery("page").c
+    # Only of the rows of the page the texts are read.
+    query = (
+        select(
+            page.value,
+            p.id,
+            p.number,
+            p.repository_id,
+            repositories.c.name,
+            p.title,
+            p.outcome,
+            page.runs,
+            page.cost,
+            p.created_at,
+            p.merged_at,
+            p.closed_at,
+            p.first_commit_at,
+            login_of(p.person_id, organization_id).label("author"),
+        )
+        .join(pull_requests, p.id == page.id)
+        .join(repositories, repositories.c.id == p.repository_id)
+        .where(p.organization_id == organization_id)
+        .order_by(*((page.value, page.id) if ascending else (page.value.desc(), page.id.desc())))
+    )
+    return [(int(value), PullRequestRow(*facts)) for value, *facts in tx.execute(query)]
 
 
 def pull_request_totals(
@@ -72,66 +111,128 @@ def pull_request_totals(
     ai: str | None = None,
 ) -> tuple[int, int, int]:
     """(count, runs, whole-life counted cost) of the pull requests that `pull_request_rows` pages through."""
-    every = _pull_requests(organization_id, window, filters, outcome, ai).subquery("every")
+    every = _every(organization_id, window, filters, outcome, ai).subquery("every")
     count, runs, cost = tx.execute(select(func.count(), summed(every.c.runs), summed(every.c.cost))).one()
     return int(count), int(runs), int(cost)
 
 
-def _pull_requests(
-    organization_id: int, window: Window, filters: Filters, outcome: str | None, ai: str | None
-) -> Select[Any]:
-    begin, end = bounds(window)
-    r, u, p = rollup_links.c, rollup_pulls.c, pull_requests.c
-    spent = select(r.pull_request_id).where(
-        r.organization_id == organization_id,
-        r.day.between(window.start, window.end),
-        r.state == LinkState.COUNTED,
-        *narrow(rollup_links, filters),
+def _every(organization_id: int, window: Window, filters: Filters, outcome: str | None, ai: str | None) -> Select[Any]:
+    """id, ended_at, merged, cycle_ms, runs and cost of each pull request that the list is of."""
+    if ai in ("declared", "none_seen"):
+        return _without_links(organization_id, window, filters, outcome, ai)
+    p, u = pull_requests.c, rollup_pulls.c
+    begin, end = map(to_millis, bounds(window))
+    mine = [
+        u.organization_id == organization_id,
+        u.cut == pull_cut(None, filters),
+        *narrow(rollup_pulls, filters),
+        u.merged.is_not(None),  # not of one that is gone
+    ]
+    if ai == "linked":
+        by_hand = select(p.id).where(p.organization_id == organization_id, manual())
+        mine.append(u.pull_request_id.not_in(by_hand))
+    if outcome == Outcome.REVERTED:  # at any time later
+        reverted = select(p.id).where(p.id == u.pull_request_id, p.outcome == Outcome.REVERTED)
+        mine += [u.merged == 1, reverted.exists()]
+    if outcome in (Outcome.MERGED, Outcome.ABANDONED):
+        mine.append(u.merged == int(outcome == Outcome.MERGED))
+    # Rows of links that were taken back hold zeros.
+    some = or_(summed(u.runs) > 0, summed(u.cost_nanos) > 0)
+    facts = (u.ended_at, u.merged, u.cycle_ms)
+
+    def of(*conditions: ColumnElement[bool]) -> Select[Any]:
+        if pull_cut(None, filters) != "whole":
+            sums = (u.runs.label("runs"), u.cost_nanos.label("cost"))
+            return select(u.pull_request_id.label("id"), *facts, *sums).where(
+                *mine, *conditions, or_(u.runs > 0, u.cost_nanos > 0)
+            )
+        return (
+            select(
+                u.pull_request_id.label("id"),
+                *facts,
+                summed(u.runs).label("runs"),
+                summed(u.cost_nanos).label("cost"),
+            )
+            .where(*mine, *conditions)
+            .group_by(u.pull_request_id, *facts)
+            .having(some)
+        )
+
+    ended = of(u.ended_at >= begin, u.ended_at < end)
+    if outcome == Outcome.OPEN:
+        return of(u.ended_at.is_(None), _spent(window, filters))
+    if outcome is not None:
+        return ended
+    elsewhere = of(or_(u.ended_at.is_(None), u.ended_at < begin, u.ended_at >= end), _spent(window, filters))
+    return select(union_all(ended, elsewhere).subquery("either"))
+
+
+def _spent(window: Window, filters: Filters) -> ColumnElement[bool]:
+    """Whether a pull request of rollup_pulls has linked spend in the window, looked up for each by an index."""
+    r, u = rollup_links.c, rollup_pulls.c
+    return (
+        select(r.pull_request_id)
+        .where(
+            r.organization_id == u.organization_id,
+            r.pull_request_id == u.pull_request_id,
+            # Spelled out, as the index of these rows alone is: with a parameter it could not be used.
+            r.state == literal_column(f"'{LinkState.COUNTED}'"),
+            r.pull_request_id != literal_column("0"),
+            r.day.between(window.start, window.end),
+            *narrow(rollup_links, filters),
+        )
+        .with_hint(rollup_links, "INDEXED BY ix_rollup_links_of_pull", "sqlite")
+        .exists()
     )
-    without = ai in ("declared", "none_seen")  # those without counted links too
-    of_it = _of_pull_request(filters) if without else []
+
+
+def _without_links(organization_id: int, window: Window, filters: Filters, outcome: str | None, ai: str) -> Select[Any]:
+    """The same of one state of AI that needs no counted links; of a window they are those that were closed in it, or
+    had spend, which a person said was no AI.
+    """
+    begin, end = bounds(window)
+    u, p = rollup_pulls.c, pull_requests.c
+    spent = select(u.pull_request_id).where(
+        u.organization_id == organization_id,
+        u.cut == pull_cut(None, filters),
+        *narrow(rollup_pulls, filters),
+        _spent(window, filters),
+    )
     chosen = union(*_closed_between(organization_id, begin, end), spent).subquery("chosen")
-    runs, cost = summed(u.runs).label("runs"), summed(u.cost_nanos).label("cost")
-    author = login_of(p.person_id, organization_id).label("author")
-    sums = and_(u.organization_id == p.organization_id, u.pull_request_id == p.id, *narrow(rollup_pulls, filters))
+    sums = and_(
+        u.organization_id == p.organization_id,
+        u.cut == pull_cut(None, filters),
+        u.pull_request_id == p.id,
+        *narrow(rollup_pulls, filters),
+    )
+    anywhere = linked(organization_id)
+    of_state = (
+        and_(~anywhere, declared(), ~manual()) if ai == "declared" else or_(manual(), and_(~anywhere, ~declared()))
+    )
+    merged = case((p.merged_at.is_not(None), 1), else_=0)
+    cycle = case((p.merged_at >= p.first_commit_at, _number(p.merged_at) - _number(p.first_commit_at)))
     return (
         select(
-            p.id,
-            p.number,
-            p.repository_id,
-            repositories.c.name,
-            p.title,
-            p.outcome,
-            runs,
-            cost,
-            p.created_at,
-            p.merged_at,
-            p.closed_at,
-            p.first_commit_at,
-            author,
+            p.id.label("id"),
+            func.coalesce(_number(p.merged_at), _number(p.closed_at)).label("ended_at"),
+            merged.label("merged"),
+            cycle.label("cycle_ms"),
+            summed(u.runs).label("runs"),
+            summed(u.cost_nanos).label("cost"),
         )
         .select_from(
             chosen.join(pull_requests, p.id == chosen.c.id)
             .join(repositories, repositories.c.id == p.repository_id)
-            .join(rollup_pulls, sums, isouter=without)
+            .join(rollup_pulls, sums, isouter=True)
         )
-        .where(p.organization_id == organization_id, *of_it, *_of_outcome(outcome, begin, end))
-        .group_by(p.id, repositories.c.name)
-        .having(_of_ai(organization_id, ai))
+        .where(
+            p.organization_id == organization_id,
+            of_state,
+            *_of_pull_request(filters),
+            *_of_outcome(outcome, begin, end),
+        )
+        .group_by(p.id)
     )
-
-
-def _of_ai(organization_id: int, ai: str | None) -> ColumnElement[bool]:
-    """Which of the pull requests, after their counted links are summed. None: those that have any."""
-    u = rollup_pulls.c
-    if ai not in ("declared", "none_seen"):
-        # Of the filters; rows of links that were taken back hold zeros.
-        here = or_(func.coalesce(func.sum(u.runs), 0) > 0, func.coalesce(func.sum(u.cost_nanos), 0) > 0)
-        return here if ai is None else and_(here, ~manual())
-    anywhere = linked(organization_id)
-    if ai == "declared":
-        return and_(~anywhere, declared(), ~manual())
-    return or_(manual(), and_(~anywhere, ~declared()))
 
 
 def _of_pull_request(filters: Filters) -> list[ColumnElement[bool]]:

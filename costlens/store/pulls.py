@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Row, and_, case, cast, func, literal_column, 
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
+from costlens.store.types import to_millis
 
 QUARTER_MILLIS = 900_000
 
@@ -141,18 +142,15 @@ def reviews_of_pull(tx: Tx, organization_id: int, pull_request_id: int) -> Seque
 
 def merged_costs(tx: Tx, organization_id: int, repository_id: int, since: datetime, until: datetime) -> list[int]:
     """Whole-life counted cost of each pull request merged in [since, until] that has counted runs, rising."""
-    r, p = t.rollup_pulls.c, t.pull_requests.c
-    cost = _whole(func.sum(r.cost_nanos)).label("cost")
-    rows = tx.execute(
-        select(cost)
-        .join(t.rollup_pulls, and_(r.organization_id == p.organization_id, r.pull_request_id == p.id))
-        .where(p.organization_id == organization_id, p.repository_id == repository_id)
-        .where(p.merged_at >= since, p.merged_at <= until)
-        .group_by(p.id)
-        .having((func.sum(r.runs) > 0) | (func.sum(r.cost_nanos) > 0))
-        .order_by(cost)
+    r = t.rollup_pulls.c
+    rows = tx.scalars(
+        select(r.cost_nanos)
+        .where(r.organization_id == organization_id, r.cut == "pull", r.home_id == repository_id, r.merged == 1)
+        .where(r.ended_at >= to_millis(since), r.ended_at <= to_millis(until))
+        .where((r.runs > 0) | (r.cost_nanos > 0))
+        .order_by(r.cost_nanos)
     )
-    return [int(row.cost) for row in rows]
+    return list(rows)
 
 
 def prompts_of_pull(tx: Tx, organization_id: int, pull_request_id: int, since: date) -> Sequence[Row[Any]]:

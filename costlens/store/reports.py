@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
+    ColumnElement,
     Select,
     Text,
     and_,
@@ -20,20 +19,19 @@ from sqlalchemy import (
     cast,
     distinct,
     exists,
-    false,
     func,
-    literal,
+    literal_column,
     or_,
     select,
-    type_coerce,
+    union_all,
 )
 
-from costlens.domain.links import Outcome
-from costlens.domain.roi import REVERT_DAYS, AssistedShare, Filters, PullCost, Window
+from costlens.domain.periods import bounds
+from costlens.domain.roi import AssistedShare, Ended, Filters, Window
 from costlens.domain.runs import NOT_CODE_ENVIRONMENTS
 from costlens.store.ai_signs import declared, linked, manual
 from costlens.store.engine import Tx
-from costlens.store.roi_spend import cut_of, narrow, summed
+from costlens.store.roi_spend import narrow, on_days, packed, summed, unpacked
 from costlens.store.tables import (
     organizations,
     people,
@@ -43,11 +41,9 @@ from costlens.store.tables import (
     rollup_day,
     rollup_dimension,
     rollup_pulls,
-    rollup_spend,
     teams,
 )
-
-_DAY = 86_400_000
+from costlens.store.types import to_millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +62,6 @@ class RowFacts:
     name: str
     team: str | None  # None: a team itself, or a repository without a team
     hourly_cost_cents: int | None  # a team's own. None: a repository, or a team that has not set it
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """How complete the numbers of a window are."""
-
-    runs: int
-    priced_runs: int
-    exact_runs: int
-    contributors: int  # people, bots left out, with runs outside production and staging
 
 
 def organization_facts(tx: Tx, organization_id: int) -> OrganizationFacts | None:
@@ -109,70 +95,102 @@ def team_facts(tx: Tx, organization_id: int) -> dict[int, RowFacts]:
     return {id: RowFacts(id, name, None, hourly) for id, name, hourly in tx.execute(query)}
 
 
-def pull_costs(
-    tx: Tx, organization_id: int, scope: str, begin: datetime, end: datetime, filters: Filters
-) -> list[PullCost]:
-    """Whole-life counted cost, per row, of the pull requests merged or closed in [begin, end), by pull and row."""
-    u, p, key = rollup_pulls.c, pull_requests.c, rollup_pulls.c[f"{scope}_id"]
-    # As numbers: making moments of them takes longer than finding them.
-    merged_at, closed_at, first, reverted_at = (
-        type_coerce(column, BigInteger) for column in (p.merged_at, p.closed_at, p.first_commit_at, p.reverted_at)
+def ended_pulls(
+    tx: Tx, organization_id: int, scope: str | None, window: Window, comparison: Window, filters: Filters
+) -> tuple[Ended, Ended]:
+    """The pull requests that ended in a window, and in the one directly before. `scope` None: all of them in row 0."""
+    begin, end = map(to_millis, bounds(window))
+    earlier = to_millis(bounds(comparison)[0])
+    found = {1: _NOTHING, 0: _NOTHING}
+    parts = (
+        _ended(tx, organization_id, scope, now, span, filters)
+        for now, span in ((1, (begin, end)), (0, (earlier, begin)))
     )
-    late = reverted_at - merged_at > REVERT_DAYS * _DAY
-    reverted = case((or_(p.outcome != Outcome.REVERTED, func.coalesce(late, false())), 0), else_=1)
-    cycle = case((merged_at >= first, merged_at - first))
-    r = repositories.c
+    for now, *columns in tx.execute(union_all(*parts)):
+        found[now] = Ended(*map(unpacked, columns))
+    return found[1], found[0]
+
+
+_NOTHING = Ended((), (), (), (), (), (), ())
+
+
+def _ended(
+    tx: Tx, organization_id: int, scope: str | None, now: int, span: tuple[int, int], filters: Filters
+) -> Select[Any]:
+    """One row of lists, which an index of sums tells in the order of time."""
+    u, r = rollup_pulls.c, repositories.c
+    cut = pull_cut(scope, filters)
+    key: ColumnElement[int] = u[f"{scope}_id"] if scope else literal_column("0")
+    mine = [u.organization_id == organization_id, u.cut == cut, *narrow(rollup_pulls, filters)]
+    mine += [u.ended_at >= span[0], u.ended_at < span[1]]
+    facts = ("merged", "reverted", "cycle_ms", "home_id")
+    if cut == "whole":
+        by = (u.ended_at, u.pull_request_id, *((key,) if scope else ()))  # as the index goes
+        known = (func.min(u[name]).label(name) for name in facts)  # the same in each row of a pull request
+        some = or_(func.sum(u.runs) > 0, func.sum(u.cost_nanos) > 0)
+        every = select(key.label("row"), u.pull_request_id, summed(u.cost_nanos).label("cost_nanos"), *known)
+        every = every.where(*mine).group_by(*by).having(some)
+    else:
+        # Rows of links that were taken back hold zeros.
+        mine.append(or_(u.runs > 0, u.cost_nanos > 0))
+        every = select(key.label("row"), u.pull_request_id, u.cost_nanos, *(u[name] for name in facts)).where(*mine)
+    one = every.subquery().c
     untold = select(r.id).where(r.organization_id == organization_id, r.closed_known.is_(False))
-    mine = [p.organization_id == organization_id, u.organization_id == organization_id, *narrow(rollup_pulls, filters)]
-    found: list[PullCost] = []
-    for conditions, facts in (
-        ([p.merged_at >= begin, p.merged_at < end], (literal(1), merged_at, reverted, cycle)),
-        (
-            [p.closed_at >= begin, p.closed_at < end, p.merged_at.is_(None)],
-            (literal(0), closed_at, literal(0), literal(None)),
-        ),
-    ):
-        query = (
-            select(key, p.id, summed(u.cost_nanos), *facts, p.repository_id.not_in(untold))
-            .select_from(pull_requests.join(rollup_pulls, u.pull_request_id == p.id))
-            .where(*mine, *conditions)
-            .group_by(p.id, key)
-            .having(or_(func.sum(u.runs) > 0, func.sum(u.cost_nanos) > 0))
-        )
-        found += map(PullCost._make, tx.execute(query).all())
-    return sorted(found, key=itemgetter(1, 0))
+    merged = one.merged == 1
+    number: ColumnElement[int] = literal_column(str(now))
+    lists = [
+        packed(tx, one.row, merged),
+        packed(tx, one.pull_request_id, merged),
+        packed(tx, one.cost_nanos, merged),
+        packed(tx, one.cycle_ms, merged),
+        packed(tx, one.row, one.merged == 0),
+        packed(tx, one.row, one.reverted == 1),
+        packed(tx, one.row, one.home_id.in_(untold)),
+    ]
+    columns: list[ColumnElement[Any]] = [number.label("now"), *lists]
+    return select(*columns)
+
+
+def pull_cut(scope: str | None, filters: Filters) -> str:
+    """The narrowest cut of rollup_pulls that knows the rows of a report (None: all in one) and what its filters ask."""
+    asked = {"team": filters.team_id, "repository": filters.repository_id}
+    known = {name for name, value in asked.items() if value is not None} | ({scope} if scope else set())
+    if filters.provider is not None or len(known) > 1:
+        return "whole"
+    return known.pop() if known else "pull"
 
 
 def assisted_share(
     tx: Tx, organization_id: int, begin: datetime, end: datetime, repository_id: int | None
 ) -> AssistedShare:
     """Pull requests merged in [begin, end), of one repository or all, by the strongest sign of AI."""
-    p = pull_requests.c
-    # A person's word comes before every sign, as in domain/pulls.AiState. A sign is looked at first: few have one, so
-    # `linked` is looked for about once for each.
+    p, u = pull_requests.c, rollup_pulls.c
+    # A person's word comes before every sign, as in domain/pulls.AiState. `linked` is asked of the few that have a sign
+    # or a word alone: how many are linked in all, an index of sums says.
     with_runs = linked(organization_id)
     sign = case((and_(declared(), ~manual()), case((with_runs, 0), else_=1)), else_=0)
-    runs = case((manual(), 0), else_=case((with_runs, 1), else_=0))
-    query = select(func.count(), summed(runs), summed(sign)).where(
-        p.organization_id == organization_id, p.merged_at >= begin, p.merged_at < end
+    by_hand = case((manual(), case((with_runs, 1), else_=0)), else_=0)
+    all_linked = select(func.count()).where(
+        u.organization_id == organization_id,
+        u.cut == "pull",
+        u.ended_at >= to_millis(begin),
+        u.ended_at < to_millis(end),
+        u.merged == 1,
+        or_(u.runs > 0, u.cost_nanos > 0),
     )
+    mine = [p.organization_id == organization_id, p.merged_at >= begin, p.merged_at < end]
     if repository_id is not None:
-        query = query.where(p.repository_id == repository_id)
-    merged, with_links, with_sign = tx.execute(query).one()
-    return AssistedShare(with_links, with_sign, merged - with_links - with_sign)
+        mine.append(p.repository_id == repository_id)
+        all_linked = all_linked.where(u.home_id == repository_id)
+    query = select(func.count(), summed(by_hand), summed(sign), all_linked.scalar_subquery()).where(*mine)
+    merged, not_shown, with_sign, with_links = tx.execute(query).one()
+    shown = with_links - not_shown
+    return AssistedShare(shown, with_sign, merged - shown - with_sign)
 
 
-def quality(tx: Tx, organization_id: int, scope: str, window: Window, filters: Filters) -> Quality:
-    """Runs, those priced and with exact usage, and the people behind code runs."""
-    s = rollup_spend.c
-    query = select(summed(s.runs), summed(s.priced_runs), summed(s.exact_runs)).where(
-        s.organization_id == organization_id,
-        s.cut == cut_of(scope, filters),
-        s.day.between(window.start, window.end),
-        *narrow(rollup_spend, filters),
-    )
-    people_behind = tx.scalar(_contributors(organization_id, window, filters))
-    return Quality(*tx.execute(query).one(), contributors=int(people_behind or 0))
+def contributors(tx: Tx, organization_id: int, window: Window, filters: Filters) -> int:
+    """People, bots left out, with runs outside production and staging."""
+    return int(tx.scalar(_contributors(organization_id, window, filters)) or 0)
 
 
 def _contributors(organization_id: int, window: Window, filters: Filters) -> Select[Any]:
@@ -187,10 +205,13 @@ def _contributors(organization_id: int, window: Window, filters: Filters) -> Sel
         )
         return select(func.count()).where(people.c.organization_id == organization_id, ~people.c.bot, worked)
     w = rollup_day.c
+    span: ColumnElement[bool] = w.day.between(window.start, window.end)
+    if filters.team_id is not None:
+        span = on_days(w.day, window.start, window.end)
     bot = exists().where(people.c.id == w.person_id, people.c.bot)
     return select(func.count(distinct(w.person_id))).where(
         w.organization_id == organization_id,
-        w.day.between(window.start, window.end),
+        span,
         w.person_id != 0,
         w.environment.not_in(NOT_CODE_ENVIRONMENTS),
         ~bot,

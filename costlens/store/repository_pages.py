@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Row, and_, cast, func, select
 
+from costlens.domain.links import UnlinkedReason
 from costlens.domain.periods import bounds
 from costlens.domain.roi import Filters, Window
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.pulls import login_of
+from costlens.store.roi_spend import spend_of, summed
 
 
 def find_sync(tx: Tx, organization_id: int, repository_id: int) -> Row[Any] | None:
@@ -118,27 +120,25 @@ def prompt_sums(
     ).all()
 
 
+# Link state and reason of what is not counted, and how the columns of rollup_spend begin that hold it.
+_BUCKETS = {
+    **{(state, ""): state for state in ("suggested", "pending", "not_code")},
+    **{("unlinked", str(reason)): str(reason) for reason in UnlinkedReason},
+}
+
+
 def bucket_sums(
     tx: Tx, organization_id: int, window: Window, filters: Filters
 ) -> dict[tuple[str, str], tuple[int, int]]:
     """(link state, reason) → (runs, cost) of the window's runs; the reason is '' unless the state is unlinked."""
-    ledger = t.rollup_links.c
-    conditions = [ledger.organization_id == organization_id, ledger.day.between(window.start, window.end)]
-    for column, value in (
-        (ledger.repository_id, filters.repository_id),
-        (ledger.team_id, filters.team_id),
-        (ledger.provider, filters.provider),
-    ):
-        if value is not None:
-            conditions.append(column == value)
-    rows = tx.execute(
-        select(
-            ledger.state,
-            ledger.reason,
-            cast(func.sum(ledger.runs), BigInteger).label("runs"),
-            cast(func.sum(ledger.cost_nanos), BigInteger).label("cost_nanos"),
-        )
-        .where(*conditions)
-        .group_by(ledger.state, ledger.reason)
-    )
-    return {(row.state, row.reason): (row.runs, row.cost_nanos) for row in rows if row.runs or row.cost_nanos}
+    spend = t.rollup_spend.c
+    scope = "team" if filters.team_id is not None and filters.repository_id is None else "repository"
+    names = tuple(name for bucket in _BUCKETS.values() for name in (f"{bucket}_runs", f"{bucket}_nanos"))
+    query = select(summed(spend.ledger_runs), summed(spend.counted_nanos), *(summed(spend[name]) for name in names))
+    counted_runs, counted, *sums = tx.execute(
+        query.where(*spend_of(organization_id, scope, window.start, window.end, filters))
+    ).one()
+    others = dict(zip(_BUCKETS, zip(sums[::2], sums[1::2], strict=True), strict=True))
+    counted_runs -= sum(runs for runs, _ in others.values())
+    found = {("counted", ""): (counted_runs, counted)} | others
+    return {bucket: (runs, cost) for bucket, (runs, cost) in found.items() if runs or cost}

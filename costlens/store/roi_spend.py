@@ -1,107 +1,120 @@
-"""What AI cost in a window, by row of a report and by day, from the narrow sums.
-
-Sums are read without outcomes, which change after them: what is open, abandoned or reverted is read from the few pull
-requests that are, and the rest of the money linked to pull requests is merged.
-"""
+"""What AI cost in a window, by row of a report and by day, from the narrow sums."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Table, case, cast, func, literal, literal_column, select
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 
-from costlens.domain.links import LinkState, Outcome, UnlinkedReason
+from costlens.domain.links import UnlinkedReason
 from costlens.domain.roi import Filters, Spend, Window
 from costlens.store.engine import Tx
-from costlens.store.tables import pull_requests, rollup_latency, rollup_links, rollup_pulls, rollup_spend
+from costlens.store.tables import rollup_latency_day, rollup_spend
 from costlens.store.types import one_of
 
-_OUTCOMES = (Outcome.OPEN, Outcome.ABANDONED, Outcome.REVERTED)
+_NUMBERS = msgspec.json.Decoder(list[int | None])
 _REASONS = tuple(str(reason) for reason in UnlinkedReason)
 
 
-Lost = dict[str, int]  # cost by outcome: open, abandoned, reverted; direct: the pull request is gone
+@dataclass(frozen=True, slots=True)
+class RowSpend:
+    """What one row of a report cost in a window."""
+
+    spend: Spend
+    reasons: tuple[int, ...]  # cost of unlinked runs by UnlinkedReason, in its order
+    runs: int  # these three by the runs' own repositories
+    priced_runs: int
+    exact_runs: int
 
 
 @dataclass(frozen=True, slots=True)
-class Unmerged:
-    """Linked money of a window, and of the one before, whose pull requests are not merged, or are gone."""
+class DaysOfSpend:
+    """Spend of each day of a window, and of the one before, of all rows together."""
 
-    now: dict[int, Lost]  # of the window, by repository or team id, 0: none
-    before: dict[int, Lost]
-    by_day: dict[date, Lost]
+    days: Mapping[date, Spend]
+    trends: Mapping[int, tuple[int, ...]]  # code cost of each row on each day of the window, oldest first
 
 
 def spend_by_row(
-    tx: Tx, organization_id: int, scope: str, window: Window, filters: Filters, lost: Mapping[int, Lost]
-) -> dict[int, Spend]:
-    """Spend of a window by repository or team (0: none), each nano-dollar in one bucket; `lost` is of this window.
-
-    Linked cost without a pull request that is known goes to commits outside any.
-    """
-    sums = [summed(column) for column in _columns()]
+    tx: Tx, organization_id: int, scope: str, window: Window, comparison: Window, filters: Filters
+) -> tuple[dict[int, RowSpend], dict[int, RowSpend]]:
+    """By repository or team (0: none), each nano-dollar in one bucket: of the window, and of the one before it."""
+    s = rollup_spend.c
     key = _key(rollup_spend, scope)
-    query = select(key, *sums).where(*_where(organization_id, scope, window.start, window.end, filters)).group_by(key)
-    return {row: _spend(numbers, lost.get(row, {})) for row, *numbers in tx.execute(query).all()}
+    sums = (*_columns(), *(s[f"{reason}_nanos"] for reason in _REASONS), s.runs, s.priced_runs, s.exact_runs)
+    now = case((s.day >= window.start, 1), else_=0)
+    query = (
+        select(now, key, *map(summed, sums))
+        .where(*spend_of(organization_id, scope, comparison.start, window.end, filters))
+        .group_by(now, key)
+    )
+    found: tuple[dict[int, RowSpend], dict[int, RowSpend]] = {}, {}
+    first, last = len(_columns()), len(_columns()) + len(_REASONS)
+    for is_now, row, *numbers in tx.execute(query):
+        found[not is_now][row] = RowSpend(_spend(numbers[:first]), tuple(numbers[first:last]), *numbers[last:])
+    return found
 
 
 def spend_by_day(
-    tx: Tx, organization_id: int, scope: str, first: date, last: date, filters: Filters, lost: Mapping[date, Lost]
-) -> dict[date, Spend]:
-    """The same by day, from first to last day, both included, of all rows together."""
+    tx: Tx, organization_id: int, scope: str, window: Window, comparison: Window, filters: Filters
+) -> DaysOfSpend:
+    """The same by day, of the window and of the one directly before."""
     s = rollup_spend.c
-    sums = [summed(column) for column in _columns()]
-    query = select(s.day, *sums).where(*_where(organization_id, scope, first, last, filters)).group_by(s.day)
-    return {day: _spend(numbers, lost.get(day, {})) for day, *numbers in tx.execute(query).all()}
-
-
-def code_by_day(
-    tx: Tx, organization_id: int, scope: str, window: Window, filters: Filters
-) -> dict[int, tuple[int, ...]]:
-    """Code cost of each row on each day of the window, oldest first."""
-    s = rollup_spend.c
-    key = _key(rollup_spend, scope)
-    code = s.counted_nanos + s.suggested_nanos + s.pending_nanos + _unlinked()
+    # A day's rows as two lists in one row: a year of them would be 15,000 rows otherwise.
+    listed = (packed(tx, _key(rollup_spend, scope)), packed(tx, _code()))
     query = (
-        select(key, s.day, summed(code))
-        .where(*_where(organization_id, scope, window.start, window.end, filters))
-        .group_by(key, s.day)
+        select(s.day, *map(summed, _columns()), *listed)
+        .where(*spend_of(organization_id, scope, comparison.start, window.end, filters))
+        .group_by(s.day)
     )
-    place = {window.start + timedelta(days=offset): offset for offset in range(window.days)}
-    found: dict[int, list[int]] = {}
-    for row, day, cost in tx.execute(query).all():
-        values = found.get(row)
-        if values is None:
-            values = found[row] = [0] * window.days
-        values[place[day]] = cost
-    return {row: tuple(values) for row, values in found.items()}
+    days: dict[date, Spend] = {}
+    trends: dict[int, list[int]] = {}
+    for day, *numbers, rows, costs in tx.execute(query):
+        days[day] = _spend(numbers)
+        place = (day - window.start).days
+        if place < 0:
+            continue
+        for row, cost in zip(unpacked(rows), unpacked(costs), strict=True):
+            values = trends.get(row)
+            if values is None:
+                values = trends[row] = [0] * window.days
+            values[place] += cost
+    return DaysOfSpend(days, {row: tuple(values) for row, values in trends.items()})
+
+
+def code_spend(tx: Tx, organization_id: int, window: Window, team_id: int | None) -> int:
+    """Code cost of a window, of one team or of all."""
+    where = spend_of(organization_id, "team", window.start, window.end, Filters(team_id=team_id))
+    return int(tx.execute(select(summed(_code())).where(*where)).scalar_one())
 
 
 def spend_by_source(tx: Tx, organization_id: int, window: Window, filters: Filters) -> dict[tuple[str, int], Spend]:
     """Spend of a window by provider and team (0: none), each nano-dollar in one bucket."""
-    s, r = rollup_spend.c, rollup_links.c
-    lost: dict[tuple[str, int], Lost] = {}
-    for outcome, ids in _not_merged(tx, organization_id).items():
-        query = _of_pulls(organization_id, ids, window.start, window.end, filters, r.provider, r.team_id)
-        for provider, team, cost in tx.execute(query).all():
-            lost.setdefault((provider, team), {})[outcome] = cost
+    s = rollup_spend.c
     query = (
-        select(s.provider, s.team_id, *(summed(column) for column in _columns()))
-        .where(
-            s.organization_id == organization_id,
-            s.cut == "whole",
-            s.day.between(window.start, window.end),
-            *narrow(rollup_spend, filters),
-        )
+        select(s.provider, s.team_id, *map(summed, _columns()))
+        .where(*_of_sources(organization_id, window.start, window.end, filters))
         .group_by(s.provider, s.team_id)
     )
-    return {
-        (provider, team): _spend(numbers, lost.get((provider, team), {}))
-        for provider, team, *numbers in tx.execute(query).all()
-    }
+    return {(provider, team): _spend(numbers) for provider, team, *numbers in tx.execute(query)}
 
 
 def cost_by_day_and_provider(
@@ -109,117 +122,70 @@ def cost_by_day_and_provider(
 ) -> list[tuple[date, str, int]]:
     """(day, provider, cost) of all runs with a price, not code too, from first to last day, both included."""
     s = rollup_spend.c
-    cost = s.counted_nanos + s.suggested_nanos + s.pending_nanos + _unlinked() + s.not_code_nanos
     query = (
-        select(s.day, s.provider, summed(cost))
-        .where(
-            s.organization_id == organization_id,
-            s.cut == "whole",
-            s.day.between(first, last),
-            *narrow(rollup_spend, filters),
-        )
+        select(s.day, s.provider, summed(_code() + s.not_code_nanos))
+        .where(*_of_sources(organization_id, first, last, filters))
         .group_by(s.day, s.provider)
     )
     return [(day, provider, total) for day, provider, total in tx.execute(query).all()]
 
 
-def usage(tx: Tx, organization_id: int, window: Window, filters: Filters) -> Sequence[int]:
-    """(runs, succeeded, summed latency in milliseconds, runs with a latency) of a window."""
+def usage(
+    tx: Tx, organization_id: int, window: Window, comparison: Window, filters: Filters
+) -> tuple[Sequence[int], Sequence[int]]:
+    """(runs, succeeded, summed milliseconds, runs with a latency) of a window and of the one directly before."""
     s = rollup_spend.c
-    query = select(*(summed(s[name]) for name in ("runs", "succeeded", "latency_ms", "timed_runs"))).where(
-        *_where(organization_id, "team", window.start, window.end, filters)
+    now = case((s.day >= window.start, 1), else_=0)
+    query = (
+        select(now, *(summed(s[name]) for name in ("runs", "succeeded", "latency_ms", "timed_runs")))
+        .where(*spend_of(organization_id, "team", comparison.start, window.end, filters))
+        .group_by(now)
     )
-    return tuple(tx.execute(query).one())
+    found = {is_now: tuple(sums) for is_now, *sums in tx.execute(query)}
+    return found.get(1, (0, 0, 0, 0)), found.get(0, (0, 0, 0, 0))
 
 
 def latency_counts(
-    tx: Tx, organization_id: int, begin: datetime, end: datetime, provider: str | None
-) -> list[tuple[int, int]]:
-    """(log step, runs) of the latencies in [begin, end), fastest first; see `rollups.latency_step`."""
-    h = rollup_latency.c
-    query = (
-        select(h.step, summed(h.runs))
-        .where(h.organization_id == organization_id, h.bucket >= begin, h.bucket < end)
-        .group_by(h.step)
-        .order_by(h.step)
-    )
-    if provider is not None:
-        query = query.where(h.provider == provider)
-    return [(step, runs) for step, runs in tx.execute(query).all()]
+    tx: Tx, organization_id: int, window: Window, comparison: Window, provider: str | None
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """(log step, runs) of the latencies of a window and of the one directly before, fastest first.
 
-
-def unlinked_reasons(tx: Tx, organization_id: int, scope: str, window: Window, filters: Filters) -> dict[str, int]:
-    """Cost of the window's unlinked runs by reason, dearest first; reasons without any are left out."""
-    s = rollup_spend.c
-    query = select(*(summed(s[f"{reason}_nanos"]) for reason in _REASONS)).where(
-        *_where(organization_id, scope, window.start, window.end, filters)
-    )
-    costs = zip(_REASONS, tx.execute(query).one(), strict=True)
-    return dict(sorted(((reason, cost) for reason, cost in costs if cost), key=lambda item: (-item[1], item[0])))
-
-
-def unmerged(
-    tx: Tx, organization_id: int, scope: str, window: Window, comparison: Window, filters: Filters
-) -> Unmerged:
-    """Linked cost of both windows, the comparison directly before, of pull requests that are not merged."""
-    r, key = rollup_links.c, _key(rollup_links, scope)
-    found = Unmerged({}, {}, {})
-    for outcome, ids in _not_merged(tx, organization_id).items():
-        query = _of_pulls(organization_id, ids, comparison.start, window.end, filters, key, r.day)
-        for row, day, cost in tx.execute(query).all():
-            by_row = found.now if day >= window.start else found.before
-            for sums in (by_row.setdefault(row, {}), found.by_day.setdefault(day, {})):
-                sums[outcome] = sums.get(outcome, 0) + cost
-    return found
-
-
-def _of_pulls(
-    organization_id: int, ids: Sequence[int], first: date, last: date, filters: Filters, *keys: ColumnElement[Any]
-) -> Select[Any]:
-    """Cost of these days that is linked to these pull requests, by these columns of rollup_links."""
-    r = rollup_links.c
-    return (
-        select(*keys, summed(r.cost_nanos))
-        .where(
-            r.organization_id == organization_id,
-            # Spelled out, as the index of these rows alone is: with a parameter it could not be used.
-            r.state == literal_column(f"'{LinkState.COUNTED}'"),
-            r.pull_request_id != literal_column("0"),
-            one_of(r.pull_request_id, ids),
-            r.day.between(first, last),
-            *narrow(rollup_links, filters),
-        )
-        .group_by(*keys)
-        # SQLite would read all days instead.
-        .with_hint(rollup_links, "INDEXED BY ix_rollup_links_of_pull", "sqlite")
-    )
-
-
-def _not_merged(tx: Tx, organization_id: int) -> dict[str, list[int]]:
-    p = pull_requests.c
-    merged: ColumnElement[str] = literal_column(f"'{Outcome.MERGED}'")
-    ids: dict[str, list[int]] = {}
-    query = select(p.outcome, p.id).where(p.organization_id == organization_id, p.outcome != merged)
-    for outcome, id in tx.execute(query).all():
-        ids.setdefault(outcome, []).append(id)
-    gone = _gone(tx, organization_id)
-    return ids | ({str(Outcome.DIRECT): [*gone]} if gone else {})
-
-
-def _gone(tx: Tx, organization_id: int) -> Sequence[int]:
-    """Pull requests that runs are linked to and that are not known any more.
-
-    There are some while GitHub's facts are removed, until the linker has looked at their runs again.
+    See `rollups.latency_step`.
     """
-    u, p = rollup_pulls.c, pull_requests.c
-    known = select(p.id).where(p.id == u.pull_request_id, p.organization_id == organization_id).exists()
-    return tx.scalars(select(u.pull_request_id).where(u.organization_id == organization_id, ~known).distinct()).all()
+    h = rollup_latency_day.c
+
+    def counts(now: int, span: Window) -> Select[Any]:
+        mine = [h.organization_id == organization_id, h.day.between(span.start, span.end)]
+        if provider is not None:
+            mine.append(h.provider == provider)
+        number: ColumnElement[int] = literal_column(str(now))
+        # Added up here: a database would sort a year of them first.
+        columns: list[ColumnElement[Any]] = [number.label("now"), packed(tx, h.step), packed(tx, h.runs)]
+        return select(*columns).where(*mine)
+
+    found: dict[int, list[tuple[int, int]]] = {}
+    for now, steps, runs in tx.execute(union_all(counts(1, window), counts(0, comparison))):
+        sums: dict[int, int] = defaultdict(int)
+        for step, count in zip(unpacked(steps), unpacked(runs), strict=True):
+            sums[step] += count
+        found[now] = sorted(sums.items())
+    return found[1], found[0]
+
+
+def dearest_reasons(rows: Iterable[RowSpend]) -> dict[str, int]:
+    """Cost of the rows' unlinked runs by reason, dearest first; reasons without any are left out."""
+    sums = [sum(costs) for costs in zip(*(row.reasons for row in rows), strict=True)]
+    costs = zip(_REASONS, sums, strict=False)  # no rows: no sums
+    return dict(sorted(((reason, cost) for reason, cost in costs if cost), key=lambda item: (-item[1], item[0])))
 
 
 def _columns() -> list[ColumnElement[int]]:
     """What `_spend` takes, in its order."""
     s = rollup_spend.c
-    sums = ("ledger_runs", "ledger_priced_runs", "not_code_runs", "counted_nanos", "direct_nanos", "suggested_nanos")
+    sums = (
+        "ledger_runs", "ledger_priced_runs", "not_code_runs", "counted_nanos", "direct_nanos", "open_nanos",
+        "abandoned_nanos", "reverted_nanos", "suggested_nanos",
+    )  # fmt: skip
     return [*(s[name] for name in sums), s.pending_nanos, _unlinked(), s.not_code_nanos]
 
 
@@ -229,21 +195,26 @@ def _unlinked() -> ColumnElement[int]:
     return found
 
 
-def _spend(sums: Sequence[int], lost: Mapping[str, int]) -> Spend:
-    runs, priced, not_code_runs, counted, direct, suggested, pending, unlinked, not_code = sums
-    elsewhere = {outcome: lost.get(outcome, 0) for outcome in _OUTCOMES}
-    direct += lost.get(Outcome.DIRECT, 0)
+def _code() -> ColumnElement[int]:
+    s = rollup_spend.c
+    found: ColumnElement[int] = s.counted_nanos + s.suggested_nanos + s.pending_nanos + _unlinked()
+    return found
+
+
+def _spend(sums: Sequence[int]) -> Spend:
+    runs, priced, not_code_runs, counted, direct, opened, abandoned, reverted, *rest = sums
+    suggested, pending, unlinked, other = rest
     return Spend(
         counted=counted,
-        merged=counted - direct - sum(elsewhere.values()),
+        merged=counted - direct - opened - abandoned - reverted,
         direct=direct,
-        open=elsewhere[Outcome.OPEN],
-        abandoned=elsewhere[Outcome.ABANDONED],
-        reverted=elsewhere[Outcome.REVERTED],
+        open=opened,
+        abandoned=abandoned,
+        reverted=reverted,
         suggested=suggested,
         pending=pending,
         unlinked=unlinked,
-        not_code=not_code,
+        not_code=other,
         runs=runs,
         not_code_runs=not_code_runs,
         unpriced_runs=runs - priced,
@@ -255,11 +226,25 @@ def _key(table: Table, scope: str) -> ColumnElement[int]:
     return key
 
 
-def _where(organization_id: int, scope: str, first: date, last: date, filters: Filters) -> list[ColumnElement[bool]]:
+def spend_of(organization_id: int, scope: str, first: date, last: date, filters: Filters) -> list[ColumnElement[bool]]:
+    """Conditions of the narrowest sums that know the rows of a report and what its filters ask."""
+    s, cut = rollup_spend.c, cut_of(scope, filters)
+    days = on_days(s.day, first, last) if cut == "whole" and filters.team_id is not None else s.day.between(first, last)
+    return [s.organization_id == organization_id, s.cut == cut, days, *narrow(rollup_spend, filters)]
+
+
+def on_days(column: ColumnElement[date], first: date, last: date) -> ColumnElement[bool]:
+    """Whether a day is from first to last, both included, as a list of them: what comes after it in an index is looked
+    up for each, where a range would read the rows of all.
+    """
+    return one_of(column, (first + timedelta(days=n) for n in range((last - first).days + 1)))
+
+
+def _of_sources(organization_id: int, first: date, last: date, filters: Filters) -> list[ColumnElement[bool]]:
     s = rollup_spend.c
     return [
         s.organization_id == organization_id,
-        s.cut == cut_of(scope, filters),
+        s.cut == ("source" if filters.repository_id is None else "whole"),
         s.day.between(first, last),
         *narrow(rollup_spend, filters),
     ]
@@ -268,7 +253,9 @@ def _where(organization_id: int, scope: str, first: date, last: date, filters: F
 def cut_of(scope: str, filters: Filters) -> str:
     """The narrowest cut of rollup_spend that knows both the rows of a report and what its filters ask."""
     other = filters.repository_id if scope == "team" else filters.team_id
-    return scope if filters.provider is None and other is None else "whole"
+    if other is not None or (filters.provider is not None and scope == "repository"):
+        return "whole"
+    return scope if filters.provider is None else "source"
 
 
 def narrow(table: Table, filters: Filters) -> list[ColumnElement[bool]]:
@@ -281,3 +268,18 @@ def summed(column: ColumnElement[int], condition: ColumnElement[bool] | None = N
     """Sum of the rows that meet the condition, 0 for none, as a whole number on every engine."""
     value = column if condition is None else case((condition, column), else_=literal(0))
     return cast(func.coalesce(func.sum(value), 0), BigInteger)
+
+
+def packed(tx: Tx, column: ColumnElement[int], condition: ColumnElement[bool] | None = None) -> ColumnElement[str]:
+    """The numbers of a group's rows that meet the condition as the text of a JSON list, in one order; see `unpacked`.
+
+    Thousands of numbers come as one text in a fraction of the time that as many rows take.
+    """
+    made = (func.json_group_array if tx.dialect.name == "sqlite" else func.json_agg)(column)
+    found: ColumnElement[str] = cast(made if condition is None else made.filter(condition), Text)
+    return found
+
+
+def unpacked(text: str | None) -> list[Any]:
+    """The numbers that `packed` put together; None where a column had none."""
+    return _NUMBERS.decode(text or "[]")

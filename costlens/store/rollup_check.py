@@ -21,13 +21,22 @@ from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
 from costlens.store.links import current_links
-from costlens.store.rollups import PULL_MEASURES, QUARTER, Change, Groups, Key, Sums
+from costlens.store.pull_outcomes import Outcomes, facts_of, outcomes_of
+from costlens.store.rollups import PULL_MEASURES, QUARTER, Change, Groups, Key, Sums, add_groups
+from costlens.store.rollups import pulls as pull_sums
 from costlens.store.types import from_millis, one_of
-from costlens.store.upsert import add_to, keep_first
+from costlens.store.upsert import keep_first
 
 _QUARTER_MILLIS = QUARTER // timedelta(milliseconds=1)
 _BY_BUCKET = (t.rollup_15m, t.rollup_latency)
-_BY_DAY = (t.rollup_day, t.rollup_dimension, t.rollup_links, t.rollup_runs, t.rollup_spend)
+_BY_DAY = (
+    t.rollup_latency_day,
+    t.rollup_day,
+    t.rollup_dimension,
+    t.rollup_links,
+    t.rollup_runs,
+    t.rollup_spend,
+)
 
 # What `Change` reads of a run.
 _RUN_COLUMNS = [
@@ -81,7 +90,8 @@ def compare_day(tx: Tx, organization_id: int, timezone: str, day: date) -> DayDr
         expected.add_run(run)
         expected.add_ledger(run, links)
     found: list[RollupDrift] = []
-    for table, measures, groups in expected.groups():
+    outcomes = outcomes_of(tx, organization_id, expected.pull_ids)
+    for table, measures, groups in expected.groups(outcomes):
         if table is t.rollup_pulls:
             continue  # of no day: see compare_pulls
         if table in _BY_BUCKET:
@@ -107,8 +117,9 @@ def compare_pulls(tx: Tx, organization_id: int, days: Sequence[date] | None) -> 
     found: list[RollupDrift] = []
     while chunk := list(islice(some, CHUNK)):
         expected = _pulls_by_links(tx, organization_id, chunk)
-        here = one_of(pulls.pull_request_id, chunk)
-        drift = _compare(tx, organization_id, t.rollup_pulls, PULL_MEASURES, expected, here)
+        outcomes = outcomes_of(tx, organization_id, chunk)
+        here = and_(pulls.cut.in_(t.PULL_CUTS), one_of(pulls.pull_request_id, chunk))  # as its key begins
+        drift = _compare(tx, organization_id, t.rollup_pulls, PULL_MEASURES, expected, here, outcomes)
         if drift.rows or drift.empty:
             found.append(drift)
     return DayDrift(organization_id, None, tuple(found), repairs)
@@ -120,7 +131,9 @@ def _pulls_of(tx: Tx, organization_id: int, days: Sequence[date] | None) -> set[
         linked = select(link.pull_request_id).where(
             link.organization_id == organization_id, link.pull_request_id.is_not(None)
         )
-        stored = select(pulls.pull_request_id).where(pulls.organization_id == organization_id)
+        stored = select(pulls.pull_request_id).where(
+            pulls.organization_id == organization_id, pulls.cut.in_(t.PULL_CUTS)
+        )
         return {*tx.scalars(linked.distinct()), *tx.scalars(stored.distinct())}
     row = t.rollup_links.c
     mine = and_(row.organization_id == organization_id, row.pull_request_id != 0)
@@ -159,7 +172,12 @@ def _pulls_by_links(tx: Tx, organization_id: int, pull_ids: Sequence[int]) -> Gr
         )
         .group_by(*key)
     )
-    return {tuple(row[:4]): tuple(row[4:]) for row in tx.execute(query)}
+    return pull_sums(
+        {
+            (None, team, repository, provider, "counted", "", pull): (runs, 0, cost)
+            for pull, team, repository, provider, runs, cost in tx.execute(query)
+        }
+    )
 
 
 def _runs(
@@ -177,19 +195,28 @@ def _runs(
 
 
 def _compare(
-    tx: Tx, organization_id: int, table: Table, measures: tuple[str, ...], groups: Groups, here: ColumnElement[bool]
+    tx: Tx,
+    organization_id: int,
+    table: Table,
+    measures: tuple[str, ...],
+    groups: Groups,
+    here: ColumnElement[bool],
+    outcomes: Outcomes | None = None,
 ) -> RollupDrift:
+    """`outcomes`: of a rollup of pull requests, whose rows must say them too."""
     keys = _key_names(table)
-    columns = [table.c[name] for name in (*keys, *measures)]
+    facts = t.PULL_FACTS if outcomes is not None else ()
+    columns = [table.c[name] for name in (*keys, *measures, *facts)]
     query = select(*columns).where(table.c.organization_id == organization_id, here)
     rows: Groups = {}
     empty: list[Key] = []
     missing = dict(groups)
     nothing = (0,) * len(measures)
     for row in tx.execute(query.execution_options(yield_per=CHUNK)):
-        key, stored = tuple(row[: len(keys)]), tuple(row[len(keys) :])
+        key, stored = tuple(row[: len(keys)]), tuple(row[len(keys) : len(columns) - len(facts)])
         wanted = tuple(missing.pop(key, nothing))
-        if wanted != stored:
+        untrue = outcomes is not None and any(wanted) and facts_of(outcomes, key[1]) != tuple(row[-len(facts) :])
+        if wanted != stored or untrue:
             rows[key] = tuple(map(sub, wanted, stored))
         if not any(wanted):
             empty.append(key)
@@ -231,8 +258,10 @@ def repair(tx: Tx, organization_id: int, part: Part, repairs: int) -> bool:
     if not tx.execute(mine.values(repairs=repairs + 1)).rowcount:
         return False
     table, keys = part.table, _key_names(part.table)
-    rows = [(organization_id, *key, *sums) for key, sums in part.rows]
-    add_to(tx, table, ("organization_id", *keys, *part.measures), rows, part.measures)
+    outcomes: Outcomes = {}
+    if table is t.rollup_pulls:  # as they are now
+        outcomes = outcomes_of(tx, organization_id, {key[1] for key, _ in part.rows}, hold=True)
+    add_groups(tx, organization_id, table, part.measures, dict(part.rows), outcomes)
     for key in part.empty:
         here = and_(*(table.c[name] == value for name, value in zip(keys, key, strict=True)))
         zero = and_(*(table.c[name] == 0 for name in part.measures))

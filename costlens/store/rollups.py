@@ -13,12 +13,13 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Table, and_
+from sqlalchemy import ColumnElement, Table, and_, select
 
-from costlens.domain.links import LinkState, UnlinkedReason
+from costlens.domain.links import LinkState, Outcome, UnlinkedReason
 from costlens.domain.runs import NOT_CODE_ENVIRONMENTS
 from costlens.store import tables as t
 from costlens.store.engine import Tx
+from costlens.store.pull_outcomes import Outcomes, facts_of, outcomes_of
 from costlens.store.upsert import add_to
 
 QUARTER = timedelta(minutes=15)
@@ -36,6 +37,7 @@ _KEYS = {
     for table in (
         t.rollup_15m,
         t.rollup_latency,
+        t.rollup_latency_day,
         t.rollup_day,
         t.rollup_dimension,
         t.rollup_links,
@@ -64,6 +66,7 @@ class Change:
         self.zone = ZoneInfo(timezone)
         self.quarters: Gathered = {}
         self.latencies: Gathered = {}
+        self.latency_days: Gathered = {}
         self.days: Gathered = {}
         self.links: Gathered = {}
         self.runs: Gathered = {}
@@ -100,7 +103,9 @@ class Change:
         )
         _add(self.days, key, measures)
         if run["latency_ms"] is not None:
-            _add(self.latencies, (bucket, provider, model, latency_step(run["latency_ms"])), (sign,))
+            step = latency_step(run["latency_ms"])
+            _add(self.latencies, (bucket, provider, model, step), (sign,))
+            _add(self.latency_days, (self._day(bucket), provider, step), (sign,))
 
     def add_ledger(self, run: Mapping[str, Any], links: Sequence[Mapping[str, Any]], sign: int = 1) -> None:
         """The run's money by bucket: each counted link's share, and the rest where the run's state says; and the run
@@ -123,25 +128,51 @@ class Change:
         )
         _add(self.runs, key, (sign, 0 if cost is None else sign, sign * (cost or 0)))
 
-    def groups(self) -> list[tuple[Table, tuple[str, ...], Groups]]:
-        """Each rollup with its measures and what to add to them, by the primary key without the organization."""
+    @property
+    def pull_ids(self) -> set[int]:
+        """The pull requests that money is linked to."""
+        return {key[-1] for key in self.links if key[-1]}
+
+    def groups(self, outcomes: Outcomes) -> list[tuple[Table, tuple[str, ...], Groups]]:
+        """Each rollup with its measures and what to add to them, by the primary key without the organization.
+
+        `outcomes` are those of `pull_ids`.
+        """
         days, links = _summed(self.days), _summed(self.links)
         return [
             (t.rollup_15m, t.MEASURES, _summed(self.quarters)),
             (t.rollup_latency, ("runs",), _summed(self.latencies)),
+            (t.rollup_latency_day, ("runs",), _summed(self.latency_days)),
             (t.rollup_day, t.MEASURES, days),
             (t.rollup_dimension, t.MEASURES, by_dimension(days) | states(links)),
             (t.rollup_links, LINK_MEASURES, links),
             (t.rollup_runs, LINK_MEASURES, _summed(self.runs)),
-            (t.rollup_spend, t.SPEND_MEASURES, spend(days, links)),
+            (t.rollup_spend, t.SPEND_MEASURES, spend(days, links, outcomes)),
             (t.rollup_pulls, PULL_MEASURES, pulls(links)),
         ]
 
     def write(self, tx: Tx) -> None:
-        """Adds everything gathered; rows in key order, so that two writers never wait for each other in a circle."""
-        for table, measures, groups in self.groups():
-            rows = [(self.organization_id, *key, *sums) for key, sums in sorted(groups.items()) if any(sums)]
-            add_to(tx, table, (*_KEYS[table], *measures), rows, measures)
+        """Adds everything gathered."""
+        outcomes = outcomes_of(tx, self.organization_id, self.pull_ids, hold=True)
+        for table, measures, groups in self.groups(outcomes):
+            some = {key: sums for key, sums in groups.items() if any(sums)}
+            add_groups(tx, self.organization_id, table, measures, some, outcomes)
+
+
+def add_groups(
+    tx: Tx, organization_id: int, table: Table, measures: tuple[str, ...], groups: Groups, outcomes: Outcomes
+) -> None:
+    """Adds to one rollup, in the order of the keys, so that two writers never wait for each other in a circle.
+
+    `outcomes` are those of its pull requests, held or changed by this transaction.
+    """
+    wanted = sorted(groups.items())
+    names = (*_KEYS[table], *measures)
+    if table is t.rollup_pulls:
+        told = [(organization_id, *key, *sums, *facts_of(outcomes, key[1])) for key, sums in wanted]
+        add_to(tx, table, (*names, *t.PULL_FACTS), told, measures, t.PULL_FACTS)
+    else:
+        add_to(tx, table, names, [(organization_id, *key, *sums) for key, sums in wanted], measures)
 
 
 def by_dimension(days: Groups) -> Groups:
@@ -210,22 +241,26 @@ def contributors(days: Groups) -> Groups:
     return _summed(gathered)
 
 
-def spend(days: Groups, links: Groups) -> Groups:
-    """The groups of rollup_spend that these of rollup_day and rollup_links add up to."""
+def spend(days: Groups, links: Groups, outcomes: Outcomes) -> Groups:
+    """The groups of rollup_spend that these of rollup_day and rollup_links add up to.
+
+    `outcomes` are those of the pull requests that the links name.
+    """
     used: Gathered = {}
     for (day, team, _person, repository, provider, *_), sums in days.items():
         _add(used, ("whole", day, team, repository, provider), _usage_sums(sums))
     gathered: Gathered = {key: [(*sums, *_NO_LEDGER)] for key, sums in _summed(used).items()}
     for (day, team, repository, provider, state, reason, pull), (runs, priced, cost) in links.items():
-        told = dict.fromkeys(_BUCKETS_OF[state, reason, bool(pull)], cost)
-        told |= {"ledger_runs": runs, "ledger_priced_runs": priced, "not_code_runs": runs if state == "not_code" else 0}
+        told = dict.fromkeys(_bucket_of_pull(outcomes, pull) if pull else _BUCKETS_OF[state, reason], cost)
+        told |= {"ledger_runs": runs, "ledger_priced_runs": priced, f"{reason or state}_runs": runs}
         sums = tuple(told.get(name, 0) for name in t.SPEND_MEASURES)
         _add(gathered, ("whole", day, team, repository, provider), sums)
     whole = _summed(gathered)
     cuts: Gathered = {}
-    for (_cut, day, team, repository, _provider), sums in whole.items():
+    for (_cut, day, team, repository, provider), sums in whole.items():
         _add(cuts, ("team", day, team, 0, ""), sums)
         _add(cuts, ("repository", day, 0, repository, ""), sums)
+        _add(cuts, ("source", day, team, 0, provider), sums)
     return whole | _summed(cuts)
 
 
@@ -234,22 +269,39 @@ def pulls(links: Groups) -> Groups:
     gathered: Gathered = {}
     for (_day, team, repository, provider, state, _reason, pull), (runs, _priced, cost) in links.items():
         if state == LinkState.COUNTED and pull:
-            _add(gathered, (pull, team, repository, provider), (runs, cost))
+            _add(gathered, ("whole", pull, team, repository, provider), (runs, cost))
+            _add(gathered, ("team", pull, team, 0, ""), (runs, cost))
+            _add(gathered, ("repository", pull, 0, repository, ""), (runs, cost))
+            _add(gathered, ("pull", pull, 0, 0, ""), (runs, cost))
     return _summed(gathered)
+
+
+def moved(links: Groups, before: Outcomes, after: Outcomes) -> Groups:
+    """What to add to rollup_spend when these groups' pull requests are no longer what they were."""
+    gathered: Gathered = {}
+    for sign, outcomes in ((-1, before), (1, after)):
+        for key, sums in spend({}, links, outcomes).items():
+            _add(gathered, key, tuple(sign * value for value in sums))
+    return {key: sums for key, sums in _summed(gathered).items() if any(sums)}
 
 
 _usage_sums = itemgetter(*(t.MEASURES.index(name) for name in t.USAGE_SUMS))
 _NO_LEDGER = (0,) * (len(t.SPEND_MEASURES) - len(t.USAGE_SUMS))
-# The columns of rollup_spend that the cost of a row of rollup_links goes to, by state, reason and whether it names a
-# pull request.
-_BUCKETS_OF: Mapping[tuple[str, str, bool], tuple[str, ...]] = MappingProxyType(
+# The columns of rollup_spend that the cost of a row of rollup_links goes to, by state and reason.
+_BUCKETS_OF: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
     {
-        ("counted", "", True): ("counted_nanos",),
-        ("counted", "", False): ("counted_nanos", "direct_nanos"),
-        **{(state, "", False): (f"{state}_nanos",) for state in ("suggested", "pending", "not_code")},
-        **{("unlinked", str(reason), False): (f"{reason}_nanos",) for reason in UnlinkedReason},
+        ("counted", ""): ("counted_nanos", "direct_nanos"),
+        **{(state, ""): (f"{state}_nanos",) for state in ("suggested", "pending", "not_code")},
+        **{("unlinked", str(reason)): (f"{reason}_nanos",) for reason in UnlinkedReason},
     }
 )
+
+
+def _bucket_of_pull(outcomes: Outcomes, pull: int) -> tuple[str, ...]:
+    found = outcomes.get(pull)
+    if found is None:  # gone: until the linker has looked at its runs again they are as good as direct work
+        return _BUCKETS_OF["counted", ""]
+    return ("counted_nanos",) if found.outcome == Outcome.MERGED else ("counted_nanos", f"{found.outcome}_nanos")
 
 
 def states(links: Groups) -> Groups:
@@ -267,6 +319,12 @@ def states(links: Groups) -> Groups:
 def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: int) -> None:
     """Gives the sums of one person, repository or team to another."""
     column = t.DIMENSIONS[dimension]
+    pulls = t.rollup_pulls.c
+    outcomes: Outcomes = {}
+    if column in pulls:
+        # First, as who changes the outcome of one of them moves its sums.
+        theirs = select(pulls.pull_request_id).where(pulls.organization_id == organization_id, pulls[column] == drop)
+        outcomes = outcomes_of(tx, organization_id, tx.scalars(theirs.distinct()), hold=True)
     for table, measures in (
         (t.rollup_day, t.MEASURES),
         (t.rollup_links, LINK_MEASURES),
@@ -275,15 +333,15 @@ def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: 
         (t.rollup_runs, LINK_MEASURES),
     ):
         if column in table.c:
-            _move(tx, organization_id, table, measures, table.c[column] == drop, {column: keep})
+            _move(tx, organization_id, table, measures, table.c[column] == drop, {column: keep}, outcomes)
     table = t.rollup_dimension
     names = (dimension, "contributor") if dimension == "person" else (dimension,)
     mine = and_(table.c.dimension.in_(names), table.c.value == str(drop))
-    _move(tx, organization_id, table, t.MEASURES, mine, {"value": str(keep)})
+    _move(tx, organization_id, table, t.MEASURES, mine, {"value": str(keep)}, outcomes)
     for other, by in t.NARROWED.items():
         if dimension in by:
             mine = table.c.dimension == narrowed(other, dimension, drop)
-            _move(tx, organization_id, table, t.MEASURES, mine, {"dimension": narrowed(other, dimension, keep)})
+            _move(tx, organization_id, table, t.MEASURES, mine, {"dimension": narrowed(other, dimension, keep)}, outcomes)
 
 
 def _move(
@@ -293,12 +351,15 @@ def _move(
     measures: tuple[str, ...],
     where: ColumnElement[bool],
     to: Mapping[str, Any],
+    outcomes: Outcomes,
 ) -> None:
     mine = and_(table.c.organization_id == organization_id, where)
-    names = (*_KEYS[table], *measures)
+    keys = _KEYS[table][1:]  # without the organization
     taken = tx.execute(table.delete().where(mine).returning(*table.c)).mappings()
-    rows = [tuple(to.get(name, row[name]) for name in names) for row in taken]
-    add_to(tx, table, names, rows, measures)
+    groups: Groups = {
+        tuple(to.get(name, row[name]) for name in keys): tuple(row[name] for name in measures) for row in taken
+    }
+    add_groups(tx, organization_id, table, measures, groups, outcomes)
 
 
 def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[tuple[Key, list[int]]]:

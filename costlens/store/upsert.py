@@ -41,11 +41,19 @@ def insert_tuples(tx: Tx, table: Table, names: tuple[str, ...], rows: Sequence[t
 
 
 def add_to(
-    tx: Tx, table: Table, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]], measures: tuple[str, ...]
+    tx: Tx,
+    table: Table,
+    names: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    measures: tuple[str, ...],
+    replaced: tuple[str, ...] = (),
 ) -> None:
-    """Adds each row's measures to the stored row of the same primary key, or stores it as new."""
+    """Adds each row's measures to the stored row of the same primary key, or stores it as new.
+
+    The columns of `replaced` get the row's values in place of the stored ones.
+    """
     if rows:
-        _write(tx, _statement(tx.dialect.name, table, names, measures), list(zip(*rows, strict=True)))
+        _write(tx, _statement(tx.dialect.name, table, names, measures, replaced), list(zip(*rows, strict=True)))
 
 
 # Many rows at once go past SQLAlchemy, whose work for each row costs more than the database's: to SQLite as they are by
@@ -59,8 +67,10 @@ class _Statement:
 
 
 @functools.cache
-def _statement(engine: str, table: Table, names: tuple[str, ...], measures: tuple[str, ...]) -> _Statement:
-    """Inserts these columns; `measures` are added to a stored row of the same primary key."""
+def _statement(
+    engine: str, table: Table, names: tuple[str, ...], measures: tuple[str, ...], replaced: tuple[str, ...] = ()
+) -> _Statement:
+    """Inserts these columns; of a stored row of the same primary key `measures` are added to, and others replaced."""
     types = [table.c[name].type for name in names]
     columns = ", ".join(names)
     if engine == "sqlite":
@@ -74,8 +84,9 @@ def _statement(engine: str, table: Table, names: tuple[str, ...], measures: tupl
     sql = f"INSERT INTO {table.name} ({columns}) {source}"
     if measures:
         key = ", ".join(column.name for column in table.primary_key.columns)
-        sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in measures)
-        sql += f" ON CONFLICT ({key}) DO UPDATE SET {sums}"
+        sums = [f"{name} = {table.name}.{name} + excluded.{name}" for name in measures]
+        sums += [f"{name} = excluded.{name}" for name in replaced]
+        sql += f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(sums)}"
     makers = ((place, _converter(engine, type_)) for place, type_ in enumerate(types))
     return _Statement(sql, tuple((place, maker) for place, maker in makers if maker))
 

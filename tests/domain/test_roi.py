@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,50 +11,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costlens.domain.roi import (
+    Cohort,
+    Ended,
     Figures,
-    PullCost,
     Spend,
     break_even_minutes,
-    cohort,
+    cohorts,
     figures,
     hours_between,
     per_unit,
     percentile,
     required_hours,
     required_hours_per_week,
-    shared_pulls,
-    whole_pulls,
 )
 
 DOLLAR = 1_000_000_000
 NOON = datetime(2026, 11, 17, 12, tzinfo=UTC)
 
 
-def merged(id: int, cost: float, *, row: int = 1, hours: float | None = None) -> PullCost:
-    return PullCost(
-        row=row,
-        pull_request_id=id,
-        cost=round(cost * DOLLAR),
-        merged=True,
-        ended_at=round(NOON.timestamp() * 1000),
-        reverted=False,
-        cycle=None if hours is None else round(hours * 3_600_000),
+def ended(*merged: tuple[int, int, float, float | None], **others: Sequence[int]) -> Ended:
+    """Of (row, id, dollars, hours from first commit to merge) of the merged."""
+    rows, ids, costs, cycles = zip(*merged, strict=True) if merged else ((),) * 4
+    return Ended(
+        rows,
+        ids,
+        [round(cost * DOLLAR) for cost in costs],
+        [None if hours is None else round(hours * 3_600_000) for hours in cycles],
+        **{name: others.get(name, ()) for name in ("abandoned", "reverted", "untold")},
     )
 
 
-def abandoned(id: int) -> PullCost:
-    return merged(id, 5)._replace(merged=False)
+def cohort(*costs: float, **others: Sequence[int]) -> Cohort:
+    """Of row 1, whose merged pull requests cost so many dollars."""
+    return cohorts(ended(*((1, id, cost, None) for id, cost in enumerate(costs)), **others)).get(1, Cohort())
 
 
 def test_figures_of_four_pull_requests() -> None:
     spend = Spend(counted=30 * DOLLAR, merged=30 * DOLLAR, pending=8 * DOLLAR, not_code=99 * DOLLAR)
-    pulls = [merged(1, 4, hours=10), merged(2, 6, hours=40), merged(3, 9, hours=20), abandoned(4)]
+    pulls = ended((1, 1, 4, 10), (1, 2, 6, 40), (1, 3, 9, 20), (2, 2, 1, 40), abandoned=[1], reverted=[1, 1, 2])
 
-    assert figures(spend, pulls, hourly_cost_cents=9_500, shared=frozenset({2, 4})) == Figures(
+    assert figures(spend, cohorts(pulls)[1], hourly_cost_cents=9_500) == Figures(
         spend=spend,
         merged=3,
         abandoned=1,
-        reverted=0,
+        reverted=2,
         shared=1,
         linked_cost=19 * DOLLAR,
         direct_per_merged=6_333_333_333,
@@ -68,18 +69,17 @@ def test_figures_of_four_pull_requests() -> None:
 
 
 def test_merge_yield_needs_every_repository_s_closed_pull_requests() -> None:
-    pulls = [merged(1, 4), abandoned(2), merged(3, 4)._replace(closed_known=False)]
-    assert figures(Spend(), pulls, hourly_cost_cents=None).merge_yield is None
-    assert figures(Spend(), pulls[:2], hourly_cost_cents=None).merge_yield == 0.5
+    assert figures(Spend(), cohort(4, abandoned=[1], untold=[1]), hourly_cost_cents=None).merge_yield is None
+    assert figures(Spend(), cohort(4, abandoned=[1], untold=[2]), hourly_cost_cents=None).merge_yield == 0.5
 
 
 def test_nothing_merged_divides_by_nothing() -> None:
-    empty = figures(Spend(unlinked=DOLLAR), [], hourly_cost_cents=9_500)
+    empty = figures(Spend(unlinked=DOLLAR), cohort(), hourly_cost_cents=9_500)
 
     assert (empty.direct_per_merged, empty.full_per_merged, empty.merge_yield, empty.cycle_hours) == (None,) * 4
     assert empty.break_even_minutes is None
     assert empty.required_hours == pytest.approx(1 / 95)
-    assert figures(Spend(), [abandoned(1)], hourly_cost_cents=None).merge_yield == 0
+    assert figures(Spend(), cohort(abandoned=[1]), hourly_cost_cents=None).merge_yield == 0
 
 
 def test_the_break_even_of_the_glossary() -> None:
@@ -101,7 +101,7 @@ def test_required_hours_are_spread_over_people_and_weeks() -> None:
 
 @pytest.mark.parametrize(("count", "median", "p90"), [(19, None, None), (20, 10.5, 18.1), (21, 11, 19)])
 def test_median_and_p90_need_20_pull_requests(count: int, median: float | None, p90: float | None) -> None:
-    shown = figures(Spend(), [merged(id, id) for id in range(count, 0, -1)], hourly_cost_cents=None)
+    shown = figures(Spend(), cohort(*range(count, 0, -1)), hourly_cost_cents=None)
 
     assert shown.median == (None if median is None else median * DOLLAR)
     assert shown.p90 == (None if p90 is None else p90 * DOLLAR)
@@ -133,20 +133,13 @@ def test_cycle_time_is_unknown_when_a_commit_is_later_than_the_merge() -> None:
     assert hours_between(NOON, None) is None
 
 
-def test_a_pull_request_of_two_rows_is_one_in_the_total() -> None:
-    pulls = [merged(1, 4, row=1), merged(1, 6, row=2), merged(2, 1, row=2)]
+def test_a_pull_request_of_two_rows_is_shared_by_both() -> None:
+    found = cohorts(ended((1, 1, 4, None), (2, 1, 6, None), (2, 2, 1, 3)))
 
-    assert shared_pulls(pulls) == {1}
-    assert [(pull.row, pull.pull_request_id, pull.cost) for pull in whole_pulls(pulls)] == [
-        (0, 1, 10 * DOLLAR),
-        (0, 2, 1 * DOLLAR),
-    ]
-
-
-def test_a_cohort_is_half_open() -> None:
-    closed = abandoned(2)._replace(ended_at=round((NOON + timedelta(days=1)).timestamp() * 1000))
-
-    assert cohort([merged(1, 1), closed], NOON, NOON + timedelta(days=1)) == [merged(1, 1)]
+    assert found == {
+        1: Cohort(costs=[4 * DOLLAR], shared=1),
+        2: Cohort(costs=[6 * DOLLAR, DOLLAR], cycles=[3 * 3_600_000], shared=1),
+    }
 
 
 def test_spend_adds_bucket_by_bucket() -> None:

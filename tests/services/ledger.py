@@ -21,6 +21,7 @@ from costlens.services.organizations import create_organization
 from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.store.organizations import KeyRow, Organization
+from costlens.store.pull_outcomes import facts_of, outcomes_of
 from costlens.store.rollups import Change
 from tests.databases import open_store
 
@@ -124,7 +125,12 @@ def check_sums(ledger: Ledger) -> None:
         expected.add_ledger(run, own)
         counted = sum(link["cost_nanos"] for link in own if link["state"] == "counted")
         assert counted == run["counted_nanos"] <= (run["cost_nanos"] or 0)
-    for table, measures, groups in expected.groups():
+    with ledger.store.read() as tx:
+        outcomes = outcomes_of(tx, ledger.organization.id, expected.pull_ids)
+    for row in ledger.rows(t.rollup_pulls):
+        if row["runs"] or row["cost_nanos"]:
+            assert tuple(row[name] for name in t.PULL_FACTS) == facts_of(outcomes, row["pull_request_id"])
+    for table, measures, groups in expected.groups(outcomes):
         keys = [column.name for column in table.primary_key.columns]
         stored = {
             tuple(row[name] for name in keys): tuple(row[name] for name in measures)

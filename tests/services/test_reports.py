@@ -217,7 +217,7 @@ def test_a_report_takes_so_many_statements_that_use_indexes(store: Store, scope:
     with acme.statements(store) as seen:
         roi_report(store, ACME, scope, window=WEEK)
 
-    assert len(seen) == {"repository": 19, "team": 18}[scope]
+    assert len(seen) == {"repository": 10, "team": 9}[scope]
     assert_no_scans(store, seen)
 
 

@@ -22,8 +22,8 @@ from tests.web.test_access import name_of, path_of, rules
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 # Every statement of a page, with reading who is signed in and what the frame shows.
 QUERIES = {
-    "/app/acme/repositories": 26,
-    "/app/acme/teams": 25,
+    "/app/acme/repositories": 19,
+    "/app/acme/teams": 18,
     "/app/acme/runs": 12,
     "/app/acme/runs?team=none&state=counted": 12,
     "/app/acme/prompts": 11,

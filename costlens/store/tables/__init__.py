@@ -38,6 +38,7 @@ from costlens.store.tables.ledger import (
     rollup_day,
     rollup_dimension,
     rollup_latency,
+    rollup_latency_day,
     rollup_links,
     rollup_runs,
     run_keys,
@@ -52,7 +53,15 @@ from costlens.store.tables.service import (
     quality_feedback,
     routing_settings,
 )
-from costlens.store.tables.spend import SPEND_CUTS, SPEND_MEASURES, USAGE_SUMS, rollup_pulls, rollup_spend
+from costlens.store.tables.spend import (
+    PULL_CUTS,
+    PULL_FACTS,
+    SPEND_CUTS,
+    SPEND_MEASURES,
+    USAGE_SUMS,
+    rollup_pulls,
+    rollup_spend,
+)
 from costlens.store.tables.sync import (
     github_connections,
     github_deliveries,
@@ -70,6 +79,8 @@ __all__ = [
     "DIMENSIONS",
     "MEASURES",
     "NARROWED",
+    "PULL_CUTS",
+    "PULL_FACTS",
     "SPEND_CUTS",
     "SPEND_MEASURES",
     "USAGE_COLUMNS",
@@ -121,6 +132,7 @@ __all__ = [
     "rollup_day",
     "rollup_dimension",
     "rollup_latency",
+    "rollup_latency_day",
     "rollup_links",
     "rollup_pulls",
     "rollup_runs",

@@ -118,13 +118,6 @@ pull_requests = Table(
         "ai_signal",
         "ai_mark",
     ),
-    Index(
-        "ix_pull_requests_unmerged",
-        "organization_id",
-        "outcome",
-        sqlite_where=text("outcome <> 'merged'"),
-        postgresql_where=text("outcome <> 'merged'"),
-    ),
     Index(None, "organization_id", "closed_at"),
     Index(None, "repository_id", "head_ref"),
     Index(None, "repository_id", "merge_commit_sha"),

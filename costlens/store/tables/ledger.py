@@ -268,6 +268,19 @@ rollup_latency = Table(
 )
 
 
+# The same by day, for windows of months.
+rollup_latency_day = Table(
+    "rollup_latency_day",
+    metadata,
+    Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
+    Column("day", Date, primary_key=True),  # in the organization's time zone
+    Column("provider", Text, primary_key=True),
+    Column("step", SmallInteger, primary_key=True),  # as in rollup_latency
+    Column("runs", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
 rollup_day = Table(
     "rollup_day",
     metadata,
@@ -282,6 +295,7 @@ rollup_day = Table(
     Column("tool", Text, primary_key=True),
     Column("environment", Text, primary_key=True),
     *_measures(),
+    Index("ix_rollup_day_repository", "organization_id", "repository_id", "day"),
     sqlite_with_rowid=False,
 )
 

@@ -220,5 +220,5 @@ def test_the_overview_takes_so_many_statements(person: Person) -> None:
     page(person, "overview")
     with acme.statements(store) as seen:
         page(person, "overview")
-    assert len(seen) == 41
+    assert len(seen) == 25
     assert not [statement for statement, _ in seen if "FROM runs" in statement and "LIMIT" not in statement]
