@@ -341,7 +341,8 @@ def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: 
     for other, by in t.NARROWED.items():
         if dimension in by:
             mine = table.c.dimension == narrowed(other, dimension, drop)
-            _move(tx, organization_id, table, t.MEASURES, mine, {"dimension": narrowed(other, dimension, keep)}, outcomes)
+            to = {"dimension": narrowed(other, dimension, keep)}
+            _move(tx, organization_id, table, t.MEASURES, mine, to, outcomes)
 
 
 def _move(
