@@ -14,8 +14,8 @@ from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.link_marks import add_marks, mark_all
 from costlens.store.lookups import look_up
+from costlens.store.moved_sums import move_sums
 from costlens.store.organizations import add_audit
-from costlens.store.rollups import move_sums
 from costlens.store.types import among, one_of
 from costlens.store.upsert import insert_one, keep_first
 

@@ -8,7 +8,7 @@ from costlens.domain.errors import Conflict
 from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import find_repositories
-from costlens.store.rollups import move_sums
+from costlens.store.moved_sums import move_sums
 
 
 def follow_rename(tx: Tx, organization_id: int, github_id: int, name: str) -> bool:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Table, and_, select
+from sqlalchemy import Table
 
 from costlens.domain.links import LinkState, Outcome, UnlinkedReason
 from costlens.domain.runs import NOT_CODE_ENVIRONMENTS
@@ -32,7 +32,7 @@ Sums = Sequence[int]
 Groups = dict[Key, Sums]
 Gathered = dict[Key, list[Sums]]  # to be summed at once, which costs a fraction of adding one by one
 
-_KEYS = {
+KEYS = {
     table: tuple(column.name for column in table.primary_key.columns)
     for table in (
         t.rollup_15m,
@@ -167,7 +167,7 @@ def add_groups(
     `outcomes` are those of its pull requests, held or changed by this transaction.
     """
     wanted = sorted(groups.items())
-    names = (*_KEYS[table], *measures)
+    names = (*KEYS[table], *measures)
     if table is t.rollup_pulls:
         told = [(organization_id, *key, *sums, *facts_of(outcomes, key[1])) for key, sums in wanted]
         add_to(tx, table, (*names, *t.PULL_FACTS), told, measures, t.PULL_FACTS)
@@ -314,53 +314,6 @@ def states(links: Groups) -> Groups:
         told = dict(zip(LINK_MEASURES, sums, strict=True))
         found[key] = tuple(told.get(name, 0) for name in t.MEASURES)
     return found
-
-
-def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: int) -> None:
-    """Gives the sums of one person, repository or team to another."""
-    column = t.DIMENSIONS[dimension]
-    pulls = t.rollup_pulls.c
-    outcomes: Outcomes = {}
-    if column in pulls:
-        # First, as who changes the outcome of one of them moves its sums.
-        theirs = select(pulls.pull_request_id).where(pulls.organization_id == organization_id, pulls[column] == drop)
-        outcomes = outcomes_of(tx, organization_id, tx.scalars(theirs.distinct()), hold=True)
-    for table, measures in (
-        (t.rollup_day, t.MEASURES),
-        (t.rollup_links, LINK_MEASURES),
-        (t.rollup_spend, t.SPEND_MEASURES),
-        (t.rollup_pulls, PULL_MEASURES),
-        (t.rollup_runs, LINK_MEASURES),
-    ):
-        if column in table.c:
-            _move(tx, organization_id, table, measures, table.c[column] == drop, {column: keep}, outcomes)
-    table = t.rollup_dimension
-    names = (dimension, "contributor") if dimension == "person" else (dimension,)
-    mine = and_(table.c.dimension.in_(names), table.c.value == str(drop))
-    _move(tx, organization_id, table, t.MEASURES, mine, {"value": str(keep)}, outcomes)
-    for other, by in t.NARROWED.items():
-        if dimension in by:
-            mine = table.c.dimension == narrowed(other, dimension, drop)
-            to = {"dimension": narrowed(other, dimension, keep)}
-            _move(tx, organization_id, table, t.MEASURES, mine, to, outcomes)
-
-
-def _move(
-    tx: Tx,
-    organization_id: int,
-    table: Table,
-    measures: tuple[str, ...],
-    where: ColumnElement[bool],
-    to: Mapping[str, Any],
-    outcomes: Outcomes,
-) -> None:
-    mine = and_(table.c.organization_id == organization_id, where)
-    keys = _KEYS[table][1:]  # without the organization
-    taken = tx.execute(table.delete().where(mine).returning(*table.c)).mappings()
-    groups: Groups = {
-        tuple(to.get(name, row[name]) for name in keys): tuple(row[name] for name in measures) for row in taken
-    }
-    add_groups(tx, organization_id, table, measures, groups, outcomes)
 
 
 def ledger_rows(run: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[tuple[Key, list[int]]]:

@@ -74,6 +74,7 @@ def list_own_prices() -> Response:
 
 
 def own_price(one: OwnPrice) -> shape.OwnPriceShape:
+    """An own price as answers show it, in dollars a million tokens."""
     picos = one.override.picos
     rates = None
     if picos is not None:

@@ -296,6 +296,7 @@ def _range(of: Range) -> dict[str, float]:
 
 
 def head_object(one: Head) -> dict[str, Any]:
+    """What a list of kept reports tells of one."""
     return {
         "id": one.id,
         "kind": one.kind,

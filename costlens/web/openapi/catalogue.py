@@ -9,8 +9,6 @@ from costlens.web.api import (
     bodies,
     cache,
     insights,
-    keys,
-    members,
     people,
     prices,
     prompts,
@@ -18,10 +16,11 @@ from costlens.web.api import (
     reports,
     routing,
     runs,
-    teams,
 )
 from costlens.web.api import roi as roi_api
+from costlens.web.openapi import parameters as of
 from costlens.web.openapi.operation import Operation, Parameter, one_of, whole
+from costlens.web.openapi.organization import KEEP, ORGANIZATION
 from costlens.web.shapes import insights as insight_shapes
 from costlens.web.shapes import ledger, linking, roi
 from costlens.web.shapes import people as people_shapes
@@ -29,11 +28,10 @@ from costlens.web.shapes import prices as price_shapes
 from costlens.web.shapes import prompts as prompt_shapes
 from costlens.web.shapes import reports as report_shapes
 from costlens.web.shapes import routing as routing_shapes
-from costlens.web.shapes import settings as settings_shapes
 from costlens.web.shapes.base import ApiError, Done
 
 TRACK, LOOK, SHIP, ROUTE, PRICE, SERVER = "Tracking", "Analytics", "ROI", "Routing and cache", "Prices", "Server"
-WHO, KEEP = "People", "Organization"
+WHO = "People"
 ABOUT = {
     TRACK: "Runs in. An answer of 200 means stored.",
     LOOK: "Cost, tokens, success and latency; forecasts, savings, prompts; the runs themselves.",
@@ -44,26 +42,6 @@ ABOUT = {
     KEEP: "Teams, members, invitations, API keys, the audit log, by the rights of a key's member; all as a file.",
     SERVER: "Whether the server works.",
 }
-
-_DATE = {"type": "string", "maxLength": 40}
-_START = Parameter("startDate", "First day (or a time, which stands for its day), included", _DATE)
-_END = Parameter("endDate", "Last day, included; default: today", _DATE)
-_DAYS = whole("days", "The last so many days instead of dates", 1, 1_830)
-_PERIOD = one_of("period", "A preset instead of dates", "7d", "28d", "91d", "12m")
-_ZONE = Parameter("timezone", "IANA name; default: the organization's, and only that one unless it is said otherwise")
-_SPAN = (_START, _END, _DAYS, _PERIOD, _ZONE)
-_TEAM = Parameter("team", "A team by name, or `none`")
-_REPO = Parameter("repo", "A repository as owner/name, or `none`")
-_PROVIDER = Parameter("provider", "A provider by name")
-_MODEL = Parameter("model", "A model by name")
-_PROMPT = Parameter("promptId", "A prompt as callers name it")
-_WHO = (_TEAM, _REPO, _PROVIDER)
-_ENVIRONMENT = Parameter("environment", "An environment by name, or `none`")
-_TOOL = Parameter("tool", "A tool by name, or `none`")
-_USED = (*_WHO, _MODEL, _ENVIRONMENT, _TOOL)
-_CURSOR = Parameter("cursor", "`nextCursor` of the page before")
-_ROWS = (whole("limit", "Rows of a page", 1, 1_000, 100), _CURSOR)
-_STATES = ("counted", "suggested", "pending", "unlinked", "not_code")
 
 _RUN = {
     "provider": "openai",
@@ -102,7 +80,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "analytics.get_overview": Operation(
         LOOK, "Cost, runs, tokens, success and latency of a period", ledger.OverviewAnswer,
         params=(
-            *_SPAN, *_WHO, _MODEL, _PROMPT,
+            *of.SPAN, *of.WHO, of.MODEL, of.PROMPT,
             one_of("groupBy", "Rows of one dimension that add up to the total", *GROUP_BY),
             whole("limit", "Groups told apart", 1, 1_000, 100), one_of("compare", "With the period before", "previous"),
             one_of("format", "Days, or groups, as CSV", "json", "csv"),
@@ -110,7 +88,8 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "analytics.get_usage": Operation(LOOK, "The plan's runs of this month", ledger.Usage),
     "insights.get_dashboard": Operation(
-        LOOK, "Totals, savings, forecast, routing decisions and providers", insight_shapes.DashboardStats, params=_SPAN
+        LOOK, "Totals, savings, forecast, routing decisions and providers", insight_shapes.DashboardStats,
+        params=of.SPAN,
     ),
     "insights.get_predictive": Operation(
         LOOK, "Forecast, alerts and recommendations", insight_shapes.Predictive,
@@ -124,14 +103,14 @@ OPERATIONS: Mapping[str, Operation] = {
         insights.CostQuestion, example={"prompt": "Hello, how are you?", "model": "gpt-5.4", "provider": "openai"},
     ),
     "insights.get_savings": Operation(
-        LOOK, "What routing and caching saved", insight_shapes.SavingsAnswer, params=_SPAN
+        LOOK, "What routing and caching saved", insight_shapes.SavingsAnswer, params=of.SPAN
     ),
     "prompts.list_prompts": Operation(
         LOOK, "Prompts, the dearest first", prompt_shapes.Prompts, files=True,
-        params=(*_SPAN, *_USED, whole("limit", "Rows of a page", 1, 1_000, 100), _CURSOR),
+        params=(*of.SPAN, *of.USED, whole("limit", "Rows of a page", 1, 1_000, 100), of.CURSOR),
     ),
     "prompts.get_prompt": Operation(
-        LOOK, "A prompt's versions side by side", prompt_shapes.PromptAnswer, params=(*_SPAN, *_USED),
+        LOOK, "A prompt's versions side by side", prompt_shapes.PromptAnswer, params=(*of.SPAN, *of.USED),
         also={404: ApiError},
     ),
     "prompts.optimize": Operation(
@@ -141,12 +120,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "runs.list_runs": Operation(
         LOOK, "Runs, the newest first", ledger.RunList, files=True,
         params=(
-            *_SPAN, *_USED, _PROMPT, Parameter("sessionId", "A session"),
+            *of.SPAN, *of.USED, of.PROMPT, Parameter("sessionId", "A session"),
             one_of("success", "Succeeded or failed", "true", "false"),
-            one_of("state", "Link state", *_STATES),
+            one_of("state", "Link state", *of.STATES),
             one_of("reason", "Why it is not linked", "no_repo", "no_person", "no_candidate", "rejected"),
             one_of("priced", "With or without a price", "true", "false"),
-            whole("limit", "Runs of a page; as a file, of all", 1, 1_000, 100), _CURSOR,
+            whole("limit", "Runs of a page; as a file, of all", 1, 1_000, 100), of.CURSOR,
         ),
     ),
     "runs.get_run": Operation(
@@ -160,30 +139,30 @@ OPERATIONS: Mapping[str, Operation] = {
     "runs.list_links": Operation(
         SHIP, "Links with rule, confidence and evidence", ledger.LinkList, files=True,
         params=(
-            _REPO, _TEAM, one_of("state", "Of the link", "counted", "suggested", "rejected"),
-            Parameter("run", "Links of one run"), whole("limit", "Links of a page", 1, 1_000, 100), _CURSOR,
+            of.REPO, of.TEAM, one_of("state", "Of the link", "counted", "suggested", "rejected"),
+            Parameter("run", "Links of one run"), whole("limit", "Links of a page", 1, 1_000, 100), of.CURSOR,
         ),
     ),
     "linking.get_linking": Operation(
         SHIP, "The rules of linking, and how they prove themselves here", linking.LinkingAnswer
     ),
-    "roi.get_summary": Operation(SHIP, "ROI of the organization", roi.RoiSummary, params=(*_SPAN, *_WHO)),
+    "roi.get_summary": Operation(SHIP, "ROI of the organization", roi.RoiSummary, params=(*of.SPAN, *of.WHO)),
     "roi.get_repositories": Operation(
         SHIP, "ROI by repository", roi.RoiByRepository,
-        params=(*_SPAN, *_WHO, one_of("format", "As CSV", "json", "csv")),
+        params=(*of.SPAN, *of.WHO, one_of("format", "As CSV", "json", "csv")),
     ),
     "roi.get_teams": Operation(
-        SHIP, "ROI by team", roi.RoiByTeam, params=(*_SPAN, *_WHO, one_of("format", "As CSV", "json", "csv"))
+        SHIP, "ROI by team", roi.RoiByTeam, params=(*of.SPAN, *of.WHO, one_of("format", "As CSV", "json", "csv"))
     ),
     "roi.get_pull_requests": Operation(
         SHIP, "Pull requests with counted runs, the latest first or as `sort` says", roi.PullRequests, files=True,
         params=(
-            *_SPAN, *_WHO, one_of("outcome", "One outcome", "merged", "open", "abandoned", "reverted", "closed"),
+            *of.SPAN, *of.WHO, one_of("outcome", "One outcome", "merged", "open", "abandoned", "reverted", "closed"),
             one_of("ai", "By the sign of AI; declared and none_seen have no counted runs", "linked", "declared",
                    "none_seen"),
             one_of("sort", "By merge or creation, AI cost, runs or cycle time", "ended", "cost", "runs", "cycle"),
             one_of("direction", "Least or greatest first", "asc", "desc"),
-            whole("limit", "Rows of a page", 1, 100, 100), _CURSOR,
+            whole("limit", "Rows of a page", 1, 100, 100), of.CURSOR,
         ),
     ),
     "roi.get_pull_request": Operation(
@@ -195,7 +174,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "returns.get_assumptions": Operation(
         SHIP, "What is assumed of the return on AI, by the day from which it holds", report_shapes.AssumptionsAnswer,
-        params=(_TEAM,),
+        params=(of.TEAM,),
     ),
     "returns.set_assumptions": Operation(
         SHIP, "Set assumptions from a day on", report_shapes.AssumptionsAnswer, reports.AssumptionsBody, scope="admin",
@@ -207,20 +186,20 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "returns.get_estimate": Operation(
         SHIP, "What AI may be worth, as a range, or why that is refused", report_shapes.EstimateAnswer,
-        params=(*_SPAN, *_WHO),
+        params=(*of.SPAN, *of.WHO),
     ),
     "returns.get_comparison": Operation(
         SHIP, "AI-assisted against other pull requests, matched; a year unless told otherwise",
-        report_shapes.ComparisonAnswer, params=(*_SPAN, _TEAM, _REPO),
+        report_shapes.ComparisonAnswer, params=(*of.SPAN, of.TEAM, of.REPO),
     ),
     "returns.list_reports": Operation(
         SHIP, "Kept reports, the newest first", report_shapes.ReportList,
         params=(
-            _TEAM, _REPO, one_of("kind", "One kind", "day", "week", "month", "asked"),
+            of.TEAM, of.REPO, one_of("kind", "One kind", "day", "week", "month", "asked"),
             one_of("scope", "organization: only its own", "organization", "team", "repository"),
-            Parameter("startDate", "Of exactly these days: the first, with endDate", _DATE),
-            Parameter("endDate", "The last of them", _DATE),
-            whole("limit", "Reports of a page", 1, 200, 50), _CURSOR,
+            Parameter("startDate", "Of exactly these days: the first, with endDate", of.DATE),
+            Parameter("endDate", "The last of them", of.DATE),
+            whole("limit", "Reports of a page", 1, 200, 50), of.CURSOR,
         ),
     ),
     "returns.ask_report": Operation(
@@ -297,7 +276,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "prices.list_models": Operation(
         PRICE, "Models in use with their prices; `priced=false`: those without one", price_shapes.Models, files=True,
         params=(
-            *_SPAN, *_USED,
+            *of.SPAN, *of.USED,
             one_of("priced", "With or without a price", "true", "false"),
         ),
     ),
@@ -315,12 +294,12 @@ OPERATIONS: Mapping[str, Operation] = {
         prices.RepriceBody, also={202: price_shapes.Repriced}, example={"model": "gpt-5.4", "apply": False},
     ),
     "prices.get_list_prices": Operation(
-        PRICE, "The list prices in use", price_shapes.ListPrices, scope=None, params=(_PROVIDER,)
+        PRICE, "The list prices in use", price_shapes.ListPrices, scope=None, params=(of.PROVIDER,)
     ),
     "identities.list_people": Operation(
         WHO, "People with their identities, the dearest first", people_shapes.PeopleAnswer,
         params=(
-            Parameter("q", "Part of a name or identity"), whole("limit", "Rows of a page", 1, 1_000, 100), _CURSOR,
+            Parameter("q", "Part of a name or identity"), whole("limit", "Rows of a page", 1, 1_000, 100), of.CURSOR,
         ),
     ),
     "identities.list_suggestions": Operation(
@@ -342,92 +321,7 @@ OPERATIONS: Mapping[str, Operation] = {
         scope="admin", also={404: ApiError},
         example={"person": 12, "identities": [{"kind": "email", "value": "alice@home.example"}]},
     ),
-    "teams.list_teams": Operation(KEEP, "Teams by name", settings_shapes.TeamList, params=_ROWS),
-    "teams.create": Operation(
-        KEEP, "Make a team", settings_shapes.TeamAnswer, teams.TeamBody, scope="admin", held="keeper",
-        example={"name": "Storefront", "hourlyCost": 95},
-    ),
-    "teams.get_team": Operation(
-        KEEP, "A team with its members and repositories", settings_shapes.TeamAnswer, also={404: ApiError}
-    ),
-    "teams.change": Operation(
-        KEEP, "Set a team's name and hourly cost", settings_shapes.TeamAnswer, teams.TeamBody,
-        scope="admin", held="keeper", also={404: ApiError}, example={"name": "Storefront", "hourlyCost": None},
-    ),
-    "teams.delete": Operation(
-        KEEP, "Delete a team; what its runs cost stays in every report", Done,
-        scope="admin", held="keeper", also={404: ApiError},
-    ),
-    "teams.set_members": Operation(
-        KEEP, "Make these members the team; one may be in several", settings_shapes.TeamAnswer, teams.TeamMembersBody,
-        scope="admin", held="keeper", also={404: ApiError}, example={"members": [1]},
-    ),
-    "teams.set_repositories": Operation(
-        KEEP, "Make these repositories the team's, taken from the team that had them", settings_shapes.TeamAnswer,
-        teams.TeamRepositoriesBody, scope="admin", held="keeper", also={404: ApiError},
-        example={"repositories": ["acme/web"]},
-    ),
-    "members.list_members": Operation(
-        KEEP, "Members with role and teams, owners first", settings_shapes.MemberList, params=_ROWS
-    ),
-    "members.change": Operation(
-        KEEP, "Give a member another role", settings_shapes.MemberAnswer, members.RoleBody,
-        scope="admin", held="keeper", also={404: ApiError}, example={"role": "admin"},
-    ),
-    "members.remove": Operation(
-        KEEP, "Remove a member, or leave; the member's keys are revoked, the runs stay", Done,
-        scope="admin", held="keeper", also={404: ApiError, 409: ApiError},
-    ),
-    "members.list_invitations": Operation(
-        KEEP, "Invitations that wait, or are too old", settings_shapes.InvitationList, params=_ROWS,
-        scope="admin", held="keeper",
-    ),
-    "members.invite": Operation(
-        KEEP, "Invite people, by e-mail where the server sends any; the links are told this once",
-        settings_shapes.Invited, members.InvitationBody, scope="admin", held="keeper", also={404: ApiError},
-        example={"emails": ["bob@example.com"], "role": "member", "days": 7},
-    ),
-    "members.renew": Operation(
-        KEEP, "Let an invitation hold for a week from now, and send it again", settings_shapes.InvitationAnswer,
-        scope="admin", held="keeper", also={404: ApiError, 409: ApiError},
-    ),
-    "members.revoke": Operation(
-        KEEP, "Make an invitation worthless", Done, scope="admin", held="keeper", also={404: ApiError}
-    ),
-    "issued_keys.list_keys": Operation(
-        KEEP, "API keys: one's own, or all for owners and admins", settings_shapes.KeyList, params=_ROWS,
-        held="personal",
-    ),
-    "issued_keys.create": Operation(
-        KEEP, "Make an API key; it is told this once", settings_shapes.KeyMade, keys.KeyBody,
-        scope="admin", held="keeper", also={404: ApiError},
-        example={"name": "CI", "shared": True, "purpose": "staging", "scopes": ["ingest"], "days": 90},
-    ),
-    "issued_keys.change": Operation(
-        KEEP, "Pause a key, or let it work again", settings_shapes.KeyAnswer, keys.KeyChange,
-        scope="admin", held="keeper", also={404: ApiError}, example={"paused": True},
-    ),
-    "issued_keys.revoke": Operation(
-        KEEP, "End a key for good, at once", Done, scope="admin", held="keeper", also={404: ApiError, 409: ApiError}
-    ),
-    "issued_keys.rotate": Operation(
-        KEEP, "A new key in an old one's place, which works on for a while; it is told this once",
-        settings_shapes.KeyMade, keys.Rotation, scope="admin", held="keeper", also={404: ApiError},
-        example={"overlapHours": 24},
-    ),
-    "audit_log.list_entries": Operation(
-        KEEP, "Who changed what, the newest first", settings_shapes.AuditList, files=True,
-        scope="admin", held="keeper",
-        params=(
-            _START, _END, Parameter("actor", "Who did it"), Parameter("action", "What was done, as `team.created`"),
-            whole("limit", "Entries of a page", 1, 1_000, 100),
-            whole("cursor", "`nextCursor` of the page before", 1, 2**62),
-        ),
-    ),
-    "whole.export": Operation(
-        KEEP, "Everything of the organization as newline-delimited JSON, streamed", str,
-        scope="admin", held="keeper", told_as="application/x-ndjson",
-    ),
+    **ORGANIZATION,
     "health.get_health": Operation(SERVER, "Whether the process is alive", ledger.Alive, scope=None),
     "health.get_ready": Operation(
         SERVER, "Whether runs can be stored, and what else works", ledger.Ready, scope=None, also={503: ledger.Ready}
