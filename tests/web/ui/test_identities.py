@@ -34,7 +34,7 @@ def keys(app: Flask, store: Store, acme: Organization) -> dict[str, Caller]:
 
 
 @pytest.fixture(autouse=True)
-def shipped(store: Store, acme: Organization, keys: dict[str, Caller]) -> None:
+def worked(store: Store, acme: Organization, keys: dict[str, Caller]) -> None:
     """carol commits at work and at home; runs name her, a nickname that nobody commits as, and nobody."""
     at = NOW - timedelta(days=1)
     work = replace(a_commit("a1", at), author=WORK, author_name="Carol Jones")
