@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from flask import Flask
-from werkzeug.routing import IntegerConverter, Map
-
-_LARGEST_ID = 2**63 - 1  # that a database can hold
+from werkzeug.routing import IntegerConverter
 
 
 class _Id(IntegerConverter):
-    """`<int:…>` as a number that a query can ask for; any larger one is no such page."""
+    """`<int:…>` as a number that a database can hold; any longer one is of no route, whatever the method."""
 
-    def __init__(self, map: Map) -> None:
-        super().__init__(map, max=_LARGEST_ID)
+    regex = "[0-9]{1,18}"
 
 
 def set_up_converters(app: Flask) -> None:

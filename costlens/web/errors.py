@@ -54,7 +54,7 @@ _PAGES: dict[int, tuple[str, str | None]] = {
     503: ("Busy, try again in a moment", None),
 }
 
-_API_INVITATIONS = re.compile(r"/invitations(/[0-9]+(/renew)?)?")
+_API_INVITATIONS = re.compile(r"/invitations(/[0-9]+|/.*/renew)?")
 
 _log = logging.getLogger(__name__)
 
@@ -135,9 +135,9 @@ def _is_lost_browser() -> bool:
 def is_page(path: str) -> bool:
     """People on the pages get a page; callers of the API get JSON, whatever they accept.
 
-    The API has invitations by number, the pages have them by link.
+    The API has invitations by number, the pages have them by link, and only the API takes them back.
     """
-    if _API_INVITATIONS.fullmatch(path):
+    if _API_INVITATIONS.fullmatch(path) or (path.startswith("/invitations") and request.method == "DELETE"):
         return False
     roots = ("/app", "/sign-in", "/sign-out", "/set-up", "/invitations", "/unsubscribe", "/styleguide", "/docs")
     return path == "/" or path.startswith(roots)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from costlens.github.snapshot import read_snapshot
 from costlens.services.linking import link_repository
@@ -23,6 +23,8 @@ from costlens.store import tables as t
 from costlens.store.engine import Store
 from costlens.store.identity import find_repositories
 from costlens.store.organizations import Organization
+from costlens.store.pull_outcomes import outcomes_of
+from costlens.store.settled import settle_sums
 from tests.web.caller import Caller
 
 WEB = "acme/web"
@@ -109,13 +111,16 @@ def test_known_effects_are_found(repository_id: int, alice: Caller) -> None:
     )
 
 
-def test_reverts_at_an_unknown_time_count(repository_id: int, store: Store, alice: Caller) -> None:
+def test_reverts_at_an_unknown_time_count(repository_id: int, store: Store, acme: Organization, alice: Caller) -> None:
     """Of the three that heidi made with AI, of sixteen in all; on the ROI pages too."""
     numbers = [number for number, author, _, assisted in work() if author == "heidi" and assisted]
     row = t.pull_requests.c
     with store.write() as tx:
         reverted = update(t.pull_requests).where(row.repository_id == repository_id, row.number.in_(numbers))
+        ids = tx.scalars(select(row.id).where(row.repository_id == repository_id, row.number.in_(numbers))).all()
+        before = outcomes_of(tx, acme.id, ids, change=True)
         tx.execute(reverted.values(outcome="reverted", reverted_at=None))
+        settle_sums(tx, acme.id, before, ids)
     metrics = {one["metric"]: one for one in alice.json(f"/roi/comparison?{WINDOW}")["metrics"]}
     assert metrics["reverted"]["estimate"] == pytest.approx(100 * 3 / 16)
     assert alice.json(f"/roi/repositories?{WINDOW}")["total"]["revertedPullRequests"] == len(numbers) == 3

@@ -19,7 +19,8 @@ _REF = "#/components/schemas/{name}"
 _WORDS = {
     200: "Done", 202: "A job does it", 207: "Some or all items were refused; the others are stored",
     400: "It cannot be used; `field` says what", 401: "No key, or not a valid one", 402: "The month's runs are used up",
-    403: "The key may not do this", 404: "There is none", 409: "The same identity with other content",
+    403: "The key may not do this", 404: "There is none",
+    405: "This route does not take this method", 409: "The same identity with other content",
     413: "Past a size limit; nothing was stored", 415: "Not a JSON body", 429: "Past a limit by the minute",
     503: "Busy or away; nothing was stored, send it again",
 }  # fmt: skip

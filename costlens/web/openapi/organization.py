@@ -63,7 +63,8 @@ ORGANIZATION: Mapping[str, Operation] = {
         scope="admin", held="keeper", also={404: ApiError, 409: ApiError},
     ),
     "members.revoke": Operation(
-        KEEP, "Make an invitation worthless", Done, scope="admin", held="keeper", also={404: ApiError}
+        KEEP, "Make an invitation worthless", Done, scope="admin", held="keeper",
+        also={404: ApiError, 405: ApiError},  # 405: not a number, but like the link of an invitation, which is a page
     ),
     "issued_keys.list_keys": Operation(
         KEEP, "API keys: one's own, or all for owners and admins", settings_shapes.KeyList, params=of.ROWS,
