@@ -51,7 +51,11 @@ def fill(ledger: Ledger) -> None:
 
 def copy_rows(new: Store, old: Store) -> None:
     """Gives an older database what it can hold of a newer one."""
-    kept = {"rollup_spend": "cut <> 'source'", "rollup_pulls": "cut = 'whole'"}
+    kept = {
+        "rollup_spend": "cut <> 'source'",
+        "rollup_pulls": "cut = 'whole'",
+        "rollup_dimension": "dimension <> 'call' AND dimension NOT LIKE '%@%'",
+    }
     with new.read() as source, old.write() as target:
         there = inspect(target)
         for table in t.metadata.sorted_tables:
