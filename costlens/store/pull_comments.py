@@ -50,7 +50,7 @@ def candidates(tx: Tx, organization_id: int, closed_after: datetime) -> Sequence
 def _sums() -> tuple[Any, Any]:
     """Runs and cost of a pull request, from the ledger's own sums."""
     sums = t.rollup_pulls.c
-    mine = (sums.organization_id == _pull.organization_id, sums.pull_request_id == _pull.id)
+    mine = (sums.organization_id == _pull.organization_id, sums.cut == "pull", sums.pull_request_id == _pull.id)
     runs, cost = (
         select(cast(func.coalesce(func.sum(column), 0), BigInteger)).where(*mine).scalar_subquery()
         for column in (sums.runs, sums.cost_nanos)

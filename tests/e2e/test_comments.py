@@ -76,7 +76,8 @@ def row_of(store: Store) -> Any:
 
 def linked(store: Store) -> int:
     with store.read() as tx:
-        return int(tx.scalar(select(func.coalesce(func.sum(t.rollup_pulls.c.runs), 0))) or 0)
+        runs = select(func.coalesce(func.sum(t.rollup_pulls.c.runs), 0)).where(t.rollup_pulls.c.cut == "pull")
+        return int(tx.scalar(runs) or 0)
 
 
 def test_one_comment_by_a_worker_that_is_killed(server: Server, emulator: Emulator) -> None:
@@ -124,6 +125,7 @@ def test_one_comment_by_a_worker_that_is_killed(server: Server, emulator: Emulat
         assert row_of(store).comment_id == only["id"]
         assert only["user"]["login"] == "costlens-acme[bot]"
         assert "in 3 runs so far" in only["body"]
+        assert row_of(store).runs == 3
         assert f"{server.url}/app/acme/pulls/{REPOSITORY}/1" in only["body"]
 
         send(4, 6)
