@@ -70,7 +70,7 @@ def _stream(form: str, columns: Sequence[str], pages: Iterator[Objects], name: s
 
 
 def _parts(form: str, columns: Sequence[str], pages: Iterator[Objects], name: str) -> Iterator[bytes]:
-    """Each page as a part. Granian ends an answer in order whatever is raised here and offers no way to break it off,
+    """Each page as a part. Whether granian breaks an answer off when something is raised here depends on its version,
     so a failure has to show in the file: it ends within a quoted cell or an object, which no reader takes for the end.
     """
     try:
