@@ -25,18 +25,21 @@ Acme is in New York (UTC-5 in November). The week is 16 to 22 November 2026, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pytest
 from sqlalchemy import Table, delete, event, insert, update
 
 from costlens.domain.roi import Window
+from costlens.store import lookups
 from costlens.store.engine import Store, Tx
 from costlens.store.pull_outcomes import Outcomes, outcomes_of
 from costlens.store.rollups import PULL_MEASURES, Groups, add_groups, by_dimension, pulls, spend
 from costlens.store.settled import settle_sums
+from costlens.store.sqlite_driver import read_rows
 from costlens.store.tables import (
     MEASURES,
     SPEND_MEASURES,
@@ -322,8 +325,14 @@ def statements(store: Store) -> Iterator[list[tuple[str, Any]]]:
         if not statement.startswith("BEGIN"):
             seen.append((statement, parameters))
 
+    def look(tx: Tx, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        seen.append((sql, values))
+        return read_rows(tx, sql, values)
+
     event.listen(store.engine, "before_cursor_execute", note)
     try:
-        yield seen
+        with pytest.MonkeyPatch.context() as patch:  # look-ups go to SQLite's driver itself, where nobody listens
+            patch.setattr(lookups, "read_rows", look)
+            yield seen
     finally:
         event.remove(store.engine, "before_cursor_execute", note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -46,9 +47,9 @@ def functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
 
 def test_the_top_level_holds_what_a_reader_expects() -> None:
     listed = subprocess.run(("git", "ls-files"), cwd=ROOT, capture_output=True, text=True, check=False)
-    if listed.returncode:
-        pytest.skip("not a git checkout")
-    names = {line.split("/")[0] for line in listed.stdout.splitlines()}
+    # Without git nothing was added by hand: all that is here came with the sources, but for what is made of them.
+    made = {"artifacts", "build", "costlens.egg-info", "dist", "__pycache__"}
+    names = {line.split("/")[0] for line in listed.stdout.splitlines()} or set(os.listdir(ROOT)) - made
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
 
 

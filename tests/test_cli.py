@@ -19,7 +19,7 @@ import pytest
 
 from costlens import __version__
 from costlens.cli import main
-from tests.databases import database_setting, only_sqlite
+from tests.databases import database_setting
 from tests.e2e.facts import code_run, write_snapshot
 from tests.e2e.servers import ROOT, Server, a_run, environment, run, serving, wait_until
 
@@ -147,7 +147,6 @@ def test_organization_create_prints_the_documented_json(home: Environment) -> No
     assert re.fullmatch(r"https://ai\.example\.com/sign-in/\S{40,}", body["signInUrl"])
 
 
-@only_sqlite  # what a command says comes from services that are tested on both
 def test_the_other_commands_work_without_a_terminal(home: Environment, tmp_path: Path) -> None:
     snapshot = str(write_snapshot(tmp_path / "pulls.jsonl", 1, 2))
     key = costlens(home, "key", "create", "Acme", "--name", "CI", "--json")
@@ -239,7 +238,6 @@ def test_a_bad_line_of_a_snapshot_is_named_and_nothing_is_stored(home: Environme
     assert len(done.stderr.splitlines()) == 1
 
 
-@only_sqlite  # what a command says comes from services that are tested on both
 def test_a_server_that_does_not_answer_or_refuses_is_one_line(nothing: Environment, server: Server) -> None:
     key = "cl_" + "0" * 64
     away = costlens(nothing, "report", "roi", COSTLENS_URL="http://127.0.0.1:1", COSTLENS_API_KEY=key)

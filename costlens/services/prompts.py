@@ -83,9 +83,10 @@ def prompt(
     name = base_name(prompt_id)
     since, until = bounds(window)
     with store.read() as tx:
-        names = analytics.names_in(tx, organization.id, "prompt", window.start, window.end)
-        ids = [each for each in names if each and base_name(each) == name]
-        rows = usage.sums_of_prompts(tx, organization.id, ids, window.start, window.end, where) if ids else []
+        span = (window.start, window.end)
+        names = analytics.names_in_several(tx, organization.id, ("prompt", "model"), *span)
+        ids = [each for each in names["prompt"] if each and base_name(each) == name]
+        rows = usage.sums_of_prompts(tx, organization.id, ids, names["model"], *span, where) if ids else []
         if not rows:
             raise NotFound(f"No run of this period names the prompt {name[:100]!r}", field="promptId")
         shipped = usage.shipped_by_prompt(tx, organization.id, ids, since, until, where)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from costlens.store import tables as t
-from costlens.store.analytics import Amounts, Where, amount_columns, days_where, names_in, narrowed_by, values_of
+from costlens.store.analytics import Amounts, Where, amount_columns, days_where, narrowed_by, values_of
 from costlens.store.engine import Tx
 from costlens.store.rollups import narrowed, provider_and_model
 from costlens.store.types import one_of
@@ -102,11 +102,21 @@ class PromptModelSums(Amounts):
 
 
 def sums_of_prompts(
-    tx: Tx, organization_id: int, prompt_ids: Sequence[str], first: date, last: date, where: Where
+    tx: Tx,
+    organization_id: int,
+    prompt_ids: Sequence[str],
+    models: Sequence[str],
+    first: date,
+    last: date,
+    where: Where,
 ) -> list[PromptModelSums]:
-    """Sums of these prompts by model, over days of the organization's own zone, both included."""
+    """Sums of these prompts by model, over days of the organization's own zone, both included.
+
+    `models` are all of these days.
+    """
     if where == Where(model=where.model):
-        return _sums_of_prompts(tx, organization_id, prompt_ids, first, last, where.model)
+        some = models if where.model is None else [where.model]
+        return _sums_of_prompts(tx, organization_id, prompt_ids, some, first, last)
     r = t.rollup_day.c
     query = (
         select(r.prompt_id, r.model, *amount_columns(t.rollup_day))
@@ -119,10 +129,9 @@ def sums_of_prompts(
 
 
 def _sums_of_prompts(
-    tx: Tx, organization_id: int, prompt_ids: Sequence[str], first: date, last: date, model: str | None
+    tx: Tx, organization_id: int, prompt_ids: Sequence[str], models: Sequence[str], first: date, last: date
 ) -> list[PromptModelSums]:
-    """The same from narrow sums, of one model or all."""
-    models = names_in(tx, organization_id, "model", first, last) if model is None else [model]
+    """The same of these models, from narrow sums."""
     named = {narrowed("prompt", "model", each): each for each in models}
     d = t.rollup_dimension.c
     query = (

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from genai_prices import Usage as LibraryUsage
@@ -21,8 +19,8 @@ from costlens.domain.errors import InvalidInput
 from costlens.domain.pricing import Override, Price, cost_nanos, explain, find_card, parse_usd, price_run
 from costlens.domain.rate_cards import COLUMNS, price_data_version
 from costlens.domain.usage import Usage, UsageQuality, from_fields
+from tests.replay_data import LINKING, needs_replay_data
 
-SHARED_DATA = Path(os.environ.get("COSTLENS_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 MILLION = 10**6
 
@@ -398,12 +396,10 @@ def test_reported_dollars_that_are_refused(value: object) -> None:
     assert caught.value.field == "cost"
 
 
+@needs_replay_data
 def test_real_runs_total_to_the_known_dollars() -> None:
-    folder = SHARED_DATA / "linking"
-    if not folder.exists():
-        pytest.skip(f"{folder} is not here; set COSTLENS_SHARED_DATA to the folder of the replay data")
     total = 0
-    with (folder / "runs.jsonl").open() as lines:
+    with (LINKING / "runs.jsonl").open() as lines:
         for line in lines:
             run = json.loads(line)
             usage = from_fields(
@@ -418,6 +414,6 @@ def test_real_runs_total_to_the_known_dollars() -> None:
             assert price.status == "priced"
             assert price.cost_nanos is not None
             total += price.cost_nanos
-    with (folder / "answers.jsonl").open() as lines:
+    with (LINKING / "answers.jsonl").open() as lines:
         known = sum(parse_usd(json.loads(line)["usd"]) for line in lines)
     assert abs(total - known) <= known / 1000

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,8 +10,7 @@ from hypothesis import strategies as st
 
 from costlens.domain.errors import InvalidInput
 from costlens.domain.usage import Usage, UsageQuality, from_fields, from_native
-
-SHARED_DATA = Path(os.environ.get("COSTLENS_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+from tests.replay_data import LINKING, needs_replay_data
 
 
 def test_openai_chat_completion_with_cache_and_reasoning() -> None:
@@ -344,11 +341,9 @@ def test_any_flat_fields_give_a_sound_vector_or_an_error(
         assert usage.input == given_fields["input_tokens"]
 
 
+@needs_replay_data
 def test_vectors_of_real_runs_sum_to_their_totals() -> None:
-    path = SHARED_DATA / "linking" / "runs.jsonl"
-    if not path.exists():
-        pytest.skip(f"{path} is not here; set COSTLENS_SHARED_DATA to the folder of the replay data")
-    with path.open() as lines:
+    with (LINKING / "runs.jsonl").open() as lines:
         for line in lines:
             run = json.loads(line)
             usage = from_fields(

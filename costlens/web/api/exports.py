@@ -70,8 +70,9 @@ def _stream(form: str, columns: Sequence[str], pages: Iterator[Objects], name: s
 
 
 def _parts(form: str, columns: Sequence[str], pages: Iterator[Objects], name: str) -> Iterator[bytes]:
-    """Each page as a part. Whether granian breaks an answer off when something is raised here depends on its version,
-    so a failure has to show in the file: it ends within a quoted cell or an object, which no reader takes for the end.
+    """Each page as a part. Granian breaks the answer off when something is raised here, but what stands between may
+    end it in order, so a failure has to show in the file too: it ends within a quoted cell or an object, which no
+    reader takes for the end.
     """
     try:
         for page in pages:
