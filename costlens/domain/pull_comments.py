@@ -66,9 +66,12 @@ class CommentFacts:
     url: str  # of the pull request's page
 
 
-def marker(slug: str) -> str:
-    """The first line of the organization's comments, which GitHub does not show: they are found again by it."""
-    return f"<!-- costlens: AI cost of this pull request, organization {slug} -->"
+def marker(home: str) -> str:
+    """The first line of the organization's comments, which GitHub does not show: they are found again by it.
+
+    `home` is the address of the organization's pages: another server may have an organization of the same name.
+    """
+    return f"<!-- costlens: AI cost of this pull request, by {home} -->"
 
 
 def out_of_date(before: Said | None, now: Said) -> bool:
@@ -95,7 +98,7 @@ def edit_at(before: Said | None, now: Said, written_at: datetime | None, at: dat
     return max(at, written_at + EDIT_EVERY)
 
 
-def comment_text(facts: CommentFacts, slug: str) -> str:
+def comment_text(facts: CommentFacts, home: str) -> str:
     """The comment in Markdown. The same facts give the same text, so it tells no time."""
     said = facts.said
     if not said.runs:
@@ -104,7 +107,7 @@ def comment_text(facts: CommentFacts, slug: str) -> str:
         state = _OUTCOMES.get(said.outcome)
         head = f"**AI cost of this pull request: {_cost(facts)}** in {number_of(said.runs, 'run')}"
         body = [f"{head}{f', {state}' if state else ' so far'}", "", *_table(facts.models), "", *_points(facts)]
-    return "\n".join([marker(slug), *body, "", f"[What it is made of]({facts.url}) (members only)"])
+    return "\n".join([marker(home), *body, "", f"[What it is made of]({facts.url}) (members only)"])
 
 
 def _cost(facts: CommentFacts) -> str:

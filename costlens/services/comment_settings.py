@@ -32,11 +32,12 @@ def set_comments(store: Store, by: Member, *, on: bool, chosen: Iterable[int], n
             note(tx, who, at, "github.comments_changed", "GitHub", on=on, added=added, removed=removed)
 
 
-def try_again(store: Store, by: Member) -> None:
+def try_again(store: Store, by: Member, *, now: datetime | None = None) -> None:
     """What GitHub refused is tried again. Raises Forbidden, NotFound."""
     with store.write() as tx:
         _keeper(tx, by)
         pull_comments.unblock(tx, by.organization_id)
+        pull_comments.hurry(tx, by.organization_id, now or datetime.now(UTC))
 
 
 def delete_comments(store: Store, by: Member, *, now: datetime | None = None) -> int:

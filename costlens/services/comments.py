@@ -74,7 +74,7 @@ def work(
     attempts: int = A_JOB,
 ) -> int:
     """Writes the comments that are due, at most so many; answers how many attempts. Never raises because of GitHub."""
-    store.transact(lambda tx: _plan(tx, organization_id, clock()))
+    _plan(store, organization_id, clock())
     for done in range(attempts):
         row = store.transact(lambda tx: _claim(tx, github, organization_id, clock()))
         if row is None:
@@ -89,29 +89,34 @@ def work(
     return attempts
 
 
-def _plan(tx: Tx, organization_id: int, now: datetime) -> None:
+def _plan(store: Store, organization_id: int, now: datetime) -> None:
     """Notes which comments are out of date, and when each may be written."""
     due, repositories = {}, {}
-    for row in pull_comments.candidates(tx, organization_id, now - KEPT_UP):
+    with store.read() as tx:
+        found = pull_comments.candidates(tx, organization_id, now - KEPT_UP)
+    for row in found:
         before = None if row.said_outcome is None else Said(row.said_outcome, row.runs, row.cost_nanos)
         at = edit_at(before, Said(row.outcome, row.runs_now, row.cost_now), row.written_at, now)
         if at is not None and at <= now:
             due[row.id], repositories[row.id] = at, row.repository_id
-    pull_comments.plan(tx, organization_id, repositories, due)
+    if due:
+        store.transact(lambda tx: pull_comments.plan(tx, organization_id, repositories, due))
 
 
 def _claim(tx: Tx, github: GitHub, organization_id: int, now: datetime) -> Any:
     """The next comment, which nobody else takes for a while. None: none is due that GitHub may be asked for."""
     while row := pull_comments.next_due(tx, organization_id, now, now - KEPT_UP):
         held = github_trouble.held_until(tx, github, organization_id, row.installation_id, now)
-        if pull_comments.claim(tx, row, held.until if held else now + CLAIM) and held is None:
+        if held is not None:
+            pull_comments.put_off(tx, organization_id, row.installation_id, held.until)
+        elif pull_comments.claim(tx, row, now + CLAIM):
             return row
     return None
 
 
 def _attempt(store: Store, client: Client, base_url: str, row: Any, clock: Clock) -> bool:
     """Does what is due; answers whether GitHub was asked."""
-    place = _place(store, row)
+    place = _place(store, base_url, row)
     if place is None:
         return False
     if row.state == "unwanted":
@@ -130,7 +135,7 @@ def _attempt(store: Store, client: Client, base_url: str, row: Any, clock: Clock
     return asked
 
 
-def _place(store: Store, row: Any) -> _Place | None:
+def _place(store: Store, base_url: str, row: Any) -> _Place | None:
     """None: the pull request or the connection is gone."""
     with store.read() as tx:
         organization = org_store.get_organization(tx, row.organization_id)
@@ -141,8 +146,12 @@ def _place(store: Store, row: Any) -> _Place | None:
             return None
         name = github_store.repository_name(tx, row.organization_id, row.repository_id)
     login = f"{connection.app_slug}[bot]" if connection.kind == "app" else installation.account
-    ours = Ours(marker(organization.slug), login, connection.app_id)
+    ours = Ours(marker(_home(base_url, organization)), login, connection.app_id)
     return _Place(organization, name, ours, Said(now.outcome, now.runs_now, now.cost_now))
+
+
+def _home(base_url: str, organization: Organization) -> str:
+    return f"{base_url}/app/{organization.slug}"
 
 
 def _text(store: Store, base_url: str, row: Any, place: _Place, now: datetime) -> str:
@@ -163,9 +172,9 @@ def _text(store: Store, base_url: str, row: Any, place: _Place, now: datetime) -
         percentile=found.rank.percentile,
         among=len(found.rank.costs),
         rules={rule.rule: rule.runs for rule in rules},
-        url=f"{base_url}/app/{organization.slug}/pulls/{quote(repository)}/{row.number}",
+        url=f"{_home(base_url, organization)}/pulls/{quote(repository)}/{row.number}",
     )
-    return comment_text(facts, organization.slug)
+    return comment_text(facts, _home(base_url, organization))
 
 
 def _write(client: Client, row: Any, place: _Place, text: str) -> dict[str, Any]:
@@ -201,7 +210,9 @@ def _delete(client: Client, row: Any, ours: Ours) -> None:
     except NotPermitted:
         raise
     except NoAccess:
-        return  # gone already
+        # The comment is gone, or all of it is out of sight: the pull request's comments tell, or nobody does.
+        if find_comment(client, row.source_name, row.number, ours) is not None:
+            raise
 
 
 def _note(store: Store, github: GitHub, row: Any, trouble: GitHubTrouble, now: datetime) -> bool:
@@ -209,7 +220,8 @@ def _note(store: Store, github: GitHub, row: Any, trouble: GitHubTrouble, now: d
     failures, go_on, wait = row.failures + 1, True, A_DAY
     with store.write() as tx:
         if isinstance(trouble, NotPermitted):
-            if "locked" not in str(trouble).lower():  # a locked conversation is one pull request's
+            # A locked conversation is one pull request's; what may not be deleted tells nothing of writing.
+            if row.state != "unwanted" and "locked" not in str(trouble).lower():
                 pull_comments.block(tx, row.organization_id, row.source_id, str(trouble))
                 wait = timedelta(0)  # as soon as it is allowed
         elif isinstance(trouble, Paused):

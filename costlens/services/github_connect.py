@@ -43,7 +43,7 @@ class Connected:
     day_deliveries: int = 0
     waiting_deliveries: int = 0
     comments: Mapping[int, tuple[int, datetime | None]] = field(default_factory=dict)  # repository → standing, last
-    unwanted_comments: int = 0  # still to be deleted
+    unwanted_comments: tuple[int, str | None] = (0, None)  # still to be deleted, and why one could not be
 
 
 def connected(store: Store, organization_id: int, *, now: datetime | None = None) -> Connected:

@@ -8,6 +8,7 @@ timer and no thread of its own: a request that comes alone is recorded at once.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -95,11 +96,16 @@ class GroupCommit(Generic[Work, Answer]):
         """Around the short work of a request before `submit`: gives way, and lets one in after the other.
 
         Threads that wait for each other's lock sleep; threads that wait for the interpreter wake up every 5 ms to ask
-        for it.
+        for it. Both waits together take a second at most.
         """
-        with self._entrance:
-            self.give_way()
+        deadline = time.monotonic() + 1.0
+        entered = self._entrance.acquire(timeout=1.0)
+        try:
+            self.give_way(max(0.0, deadline - time.monotonic()))
             yield
+        finally:
+            if entered:
+                self._entrance.release()
 
     def submit(self, store: Store, work: Work, weight: int = 1) -> Answer:
         """The answer to this work, after the commit. Raises what `record` raises for it alone, or Unavailable."""

@@ -127,6 +127,7 @@ def _save_and_mark(
     renamed: bool,
 ) -> bool:
     """Stores facts, and marks the runs whose links they may change; answers whether anything changed."""
+    github_store.lock_repository(tx, organization_id, repository_id)
     before = watch(tx, organization_id, repository_id, records)
     if not _save_repository(tx, organization_id, repository_id, records, at) and not renamed:
         return False

@@ -145,6 +145,7 @@ def forget_facts(tx: Tx, organization_id: int, repository_id: int) -> None:
             closed_known=None,
             facts_version=row.facts_version + 1,
             linked_version=row.facts_version + 1,
+            relinked_runs=None,
             links_version=row.links_version + 1,
         )
     )

@@ -17,7 +17,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from costlens.config import SettingsError
 from costlens.domain.errors import Unavailable
-from costlens.store.checkpoints import Checkpoints
 from costlens.store.shared_number import SharedNumber
 from costlens.store.writer_turn import WriterTurn
 
@@ -50,8 +49,6 @@ class Store:
         )
         self._reader = self.engine.execution_options(**snapshot)
         self._turn = WriterTurn(self.engine.url.database) if self.dialect == "sqlite" else None
-        on_disk = self.dialect == "sqlite" and self.engine.url.database not in (None, "", ":memory:")
-        self._checkpoints = Checkpoints(str(self.engine.url.database)) if on_disk else None
         self.access = SharedNumber(_access_file(self.engine.url, folder))
 
     @contextmanager
@@ -68,8 +65,6 @@ class Store:
             tx.info["write"] = True
             with tx.begin():
                 yield tx
-        if self._checkpoints is not None:
-            self._checkpoints.written()
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """`work` in a write transaction, again from the start when another writer came in between.
@@ -102,8 +97,6 @@ class Store:
             self._turn.give_back()
 
     def close(self) -> None:
-        if self._checkpoints is not None:
-            self._checkpoints.close()
         self.engine.dispose()
         self.access.close()
         if self._turn is not None:
@@ -189,8 +182,8 @@ def _sqlite(url: URL, enforce_keys: bool) -> Engine:
         cursor.execute(f"PRAGMA foreign_keys = {int(enforce_keys)}")
         cursor.execute("PRAGMA cache_size = -32000")
         cursor.execute("PRAGMA temp_store = MEMORY")
-        # 64 MiB of log at most, see `checkpoints`: a page of sums that many transactions change is copied once.
-        cursor.execute("PRAGMA wal_autocheckpoint = 16000")
+        # 16 MiB of log between checkpoints: a page of sums that many transactions change is copied once.
+        cursor.execute("PRAGMA wal_autocheckpoint = 4000")
         cursor.close()
 
     @event.listens_for(engine, "begin")

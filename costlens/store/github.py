@@ -12,7 +12,7 @@ from costlens.store import tables as t
 from costlens.store.engine import Tx
 from costlens.store.identity import CHUNK
 from costlens.store.pull_outcomes import became, outcomes_of
-from costlens.store.settled import settle_sums
+from costlens.store.settled import settle_new, settle_sums
 from costlens.store.types import one_of
 from costlens.store.upsert import keep_first
 
@@ -142,6 +142,7 @@ def save_pulls(
         head = {"organization_id": organization_id, "repository_id": repository_id}
         tx.execute(insert(t.pull_requests), [head | row for row in missing])
         stored = _stored(tx, t.pull_requests, t.pull_requests.c.number, repository_id, list(by_number))
+        settle_new(tx, organization_id, [stored[row["number"]].id for row in missing])
     return _save_members(tx, {number: row.id for number, row in stored.items()}, shas, ids) or changed
 
 
@@ -227,6 +228,13 @@ def is_linked(tx: Tx, organization_id: int, repository_id: int) -> bool:
         )
     ).one()
     return row.imported_at is not None and row.facts_version == row.linked_version
+
+
+def lock_repository(tx: Tx, organization_id: int, repository_id: int) -> None:
+    """Holds a repository until the end of the transaction, before its pull requests: the linker goes the same way."""
+    repository = t.repositories.c
+    query = select(repository.id).where(repository.organization_id == organization_id, repository.id == repository_id)
+    tx.execute(query.with_for_update(key_share=True))
 
 
 def set_imported(tx: Tx, organization_id: int, repository_id: int, now: datetime) -> None:

@@ -19,8 +19,8 @@ from costlens.store.organizations import add_audit
 from costlens.store.types import among, one_of
 from costlens.store.upsert import insert_one, keep_first
 
-# Whatever names a person by a column `person_id`, but for the sums.
-PERSON_TABLES = (t.identities, t.members, t.pull_requests, t.pull_request_reviews, t.commits, t.runs)
+# Whatever names a person by a column `person_id`, but for the sums; in the order in which the linker locks them.
+PERSON_TABLES = (t.identities, t.members, t.runs, t.pull_requests, t.pull_request_reviews, t.commits)
 CHUNK = 400  # values in one IN list: SQLite takes 32,766 parameters, plans stay readable with fewer
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Row, Select, and_, case, cast, func, or_, sel
 
 from costlens.store import tables as t
 from costlens.store.engine import Tx
-from costlens.store.upsert import put
+from costlens.store.upsert import keep_new
 
 Values = dict[str, Any]
 
@@ -111,7 +111,15 @@ def plan(tx: Tx, organization_id: int, repositories: dict[int, int], due: dict[i
         }
         for pull_id, at in due.items()
     ]  # fmt: skip
-    put(tx, t.pull_request_comments, rows)
+    for row in rows:
+        # One that was asked to be deleted meanwhile stays so.
+        stands = update(t.pull_request_comments).where(
+            _comment.organization_id == organization_id,
+            _comment.pull_request_id == row["pull_request_id"],
+            _comment.state == "written",
+        )
+        if not keep_new(tx, t.pull_request_comments, row):
+            tx.execute(stands.values(state="due", due_at=row["due_at"], version=_comment.version + 1))
 
 
 def next_due(tx: Tx, organization_id: int, now: datetime, closed_after: datetime) -> Row[Any] | None:
@@ -139,11 +147,29 @@ def next_due(tx: Tx, organization_id: int, now: datetime, closed_after: datetime
             _comment.organization_id == organization_id,
             _comment.state == "unwanted",
             _comment.due_at <= now,
-            _source.comments_error.is_(None),
         )
     )
     found = [tx.execute(query.order_by(_comment.due_at, _pull.id).limit(1)).first() for query in (deleted, written)]
     return next((row for row in found if row is not None), None)
+
+
+def put_off(tx: Tx, organization_id: int, installation_id: int, until: datetime) -> None:
+    """Nothing of an installation is due before then."""
+    sources = select(_source.repository_id).where(
+        _source.organization_id == organization_id,
+        _source.installation_id == installation_id,
+        _source.repository_id.is_not(None),
+    )
+    tx.execute(
+        update(t.pull_request_comments)
+        .where(
+            _comment.organization_id == organization_id,
+            _comment.repository_id.in_(sources),
+            _comment.state.in_(("due", "unwanted")),
+            _comment.due_at < until,
+        )
+        .values(due_at=until)
+    )
 
 
 def claim(tx: Tx, row: Row[Any], until: datetime) -> bool:
@@ -220,6 +246,15 @@ def unblock(tx: Tx, organization_id: int, installation_id: int | None = None) ->
     tx.execute(update(t.github_installations).where(installation).values(token=None, token_until=None))
 
 
+def hurry(tx: Tx, organization_id: int, now: datetime) -> None:
+    """What could not be deleted is tried again at once."""
+    tx.execute(
+        update(t.pull_request_comments)
+        .where(_comment.organization_id == organization_id, _comment.state == "unwanted", _comment.error.is_not(None))
+        .values(due_at=now, version=_comment.version + 1)
+    )
+
+
 def note_permission(tx: Tx, organization_id: int, installation_id: int, may_comment: bool | None) -> None:
     """Whether an installation may comment, as GitHub tells now; one that may again is tried at once."""
     mine = (_installation.organization_id == organization_id, _installation.installation_id == installation_id)
@@ -242,10 +277,13 @@ def counts(tx: Tx, organization_id: int) -> dict[int, tuple[int, datetime | None
     return {row.repository_id: (row.standing, row.last) for row in rows}
 
 
-def being_deleted(tx: Tx, organization_id: int) -> int:
-    """Comments that are still to be deleted."""
-    query = select(func.count()).where(_comment.organization_id == organization_id, _comment.state == "unwanted")
-    return int(tx.scalar(query) or 0)
+def being_deleted(tx: Tx, organization_id: int) -> tuple[int, str | None]:
+    """Comments that are still to be deleted, and what GitHub said when one could not be (None: nothing)."""
+    query = select(func.count().label("left"), func.max(_comment.error).label("error")).where(
+        _comment.organization_id == organization_id, _comment.state == "unwanted"
+    )
+    row = tx.execute(query).one()
+    return row.left, row.error
 
 
 def reject(tx: Tx, organization_id: int, now: datetime) -> int:

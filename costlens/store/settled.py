@@ -43,6 +43,19 @@ def settle_sums(tx: Tx, organization_id: int, before: Mapping[int, Became], ids:
     tx.execute(facts.values({name: bindparam(f"new_{name}") for name in t.PULL_FACTS}), rows)
 
 
+def settle_new(tx: Tx, organization_id: int, ids: Collection[int]) -> None:
+    """Moves the sums that new pull requests find under their ids.
+
+    SQLite gives out the id of the newest again once that is removed, and what was linked to that may still be in the
+    sums, until the linker has looked at its runs.
+    """
+    u = t.rollup_pulls.c
+    left = select(u.pull_request_id).where(
+        u.organization_id == organization_id, u.cut == "pull", one_of(u.pull_request_id, ids)
+    )
+    settle_sums(tx, organization_id, {}, tx.scalars(left).all())
+
+
 def _outcome(outcomes: Mapping[int, Became], id: int) -> str | None:
     found = outcomes.get(id)
     return found.outcome if found else None

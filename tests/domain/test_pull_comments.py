@@ -12,6 +12,7 @@ from costlens.domain.pull_comments import CommentFacts, ModelSum, Said, comment_
 CENT = 10_000_000
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SAID = Said("open", 10, 400 * CENT)
+HOME = "https://costlens.example.com/app/acme"
 FACTS = CommentFacts(
     said=Said("merged", 12, 412 * CENT),
     models=[ModelSum("claude-sonnet-4-5", 9, 9, 390 * CENT), ModelSum("gpt-5.4", 3, 2, 22 * CENT)],
@@ -26,8 +27,8 @@ FACTS = CommentFacts(
 
 
 def test_what_it_says() -> None:
-    assert comment_text(FACTS, "acme") == (
-        "<!-- costlens: AI cost of this pull request, organization acme -->\n"
+    assert comment_text(FACTS, HOME) == (
+        "<!-- costlens: AI cost of this pull request, by https://costlens.example.com/app/acme -->\n"
         "**AI cost of this pull request: $4.12** in 12 runs, merged\n"
         "\n"
         "| Model | Runs | Cost |\n"
@@ -50,19 +51,19 @@ def test_what_it_says() -> None:
 
 def test_unknown_is_not_zero_and_few_are_not_ranked() -> None:
     none = [ModelSum("new-model", 12, 0, 0)]
-    text = comment_text(replace(FACTS, said=Said("open", 12, 0), models=none, unpriced=12, percentile=None), "acme")
+    text = comment_text(replace(FACTS, said=Said("open", 12, 0), models=none, unpriced=12, percentile=None), HOME)
     assert "**AI cost of this pull request: unknown** in 12 runs so far" in text
     assert "| `new-model` | 12 | unknown |" in text
     assert "$0" not in text
     assert "Fewer than 20 pull requests" in text
-    gone = comment_text(replace(FACTS, said=Said("open", 0, 0)), "acme")
-    assert gone.startswith(marker("acme"))
+    gone = comment_text(replace(FACTS, said=Said("open", 0, 0)), HOME)
+    assert gone.startswith(marker(HOME))
     assert "No AI runs are linked to this pull request any more." in gone
 
 
 @pytest.mark.parametrize("name", ["`|\n@alice [x](http://x) <img>", "*" * 500, "\u202ename", ""])
 def test_the_name_of_a_model_is_no_markdown(name: str) -> None:
-    text = comment_text(replace(FACTS, models=[ModelSum(name, 1, 1, CENT)]), "acme")
+    text = comment_text(replace(FACTS, models=[ModelSum(name, 1, 1, CENT)]), HOME)
     (row,) = [line for line in text.splitlines() if line.endswith("| 1 | $0.01 |")]
     shown = row.removeprefix("| `").partition("` | 1 |")[0]
     assert 1 <= len(shown) <= 60
@@ -71,7 +72,7 @@ def test_the_name_of_a_model_is_no_markdown(name: str) -> None:
 
 def test_many_models_are_few_rows() -> None:
     many = [ModelSum(f"model-{n}", 1, 1, CENT) for n in range(20)]
-    text = comment_text(replace(FACTS, models=many), "acme")
+    text = comment_text(replace(FACTS, models=many), HOME)
     assert text.count("\n| `") == 7
     assert "| 13 others | 13 | $0.13 |" in text
 

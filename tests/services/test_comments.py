@@ -18,7 +18,7 @@ from costlens.services import comments, github_connect, github_disconnect, linki
 from costlens.services.comment_settings import delete_comments, set_comments, try_again
 from costlens.services.ingest import ingest
 from costlens.services.keys import authenticate
-from costlens.store import connections
+from costlens.store import connections, pull_comments
 from costlens.store import sync as sync_store
 from costlens.store import tables as t
 from costlens.store.engine import Store
@@ -116,13 +116,13 @@ def test_one_comment_is_written_and_edited_in_place(desk: Desk) -> None:
     assert desk.work() == 1, "not for bots, not for what was closed before, not where no run counts"
     (text,) = desk.texts().values()
     assert list(desk.texts()) == [str(OPEN)]
-    assert text.startswith(marker("acme"))
+    assert text.startswith(marker(f"{BASE}/app/acme"))
     assert "in 3 runs so far" in text
     assert "33.3 % of the input tokens came from a cache" in text
     assert "3 runs named by the run" in text
     assert f"{BASE}/app/acme/pulls/acme/web/{OPEN}" in text
     for hidden in ("alice", "secret-prompt", "Change number", f"change-{OPEN}"):
-        assert hidden not in text.removeprefix(marker("acme"))
+        assert hidden not in text.removeprefix(marker(f"{BASE}/app/acme"))
     assert desk.work(hours=2) == 0, "nothing is new"
     desk.runs(OPEN, 3)
     assert desk.work(minutes=5) == 1, "the last edit was two hours ago"
@@ -157,7 +157,8 @@ def test_off_is_off(desk: Desk, peer: Peer) -> None:
 def test_a_comment_whose_row_was_lost_is_found_and_copies_of_others_are_not(desk: Desk, peer: Peer) -> None:
     for number, who in enumerate(("bob", "charlie") * 60):
         peer.comments[number] = {
-            "id": number, "user": account(who), "body": f"{marker('acme')} copied", "_place": ("acme/web", str(OPEN)),
+            "id": number, "user": account(who), "body": f"{marker(BASE + '/app/acme')} copied",
+            "_place": ("acme/web", str(OPEN)),
         }  # fmt: skip
     desk.runs(OPEN)
     assert desk.work() == 1
@@ -312,6 +313,52 @@ def test_comments_are_deleted_where_they_are_off(desk: Desk, peer: Peer) -> None
     desk.work(seconds=10)
     assert (peer.comments, desk.rows()) == ({}, {})
     assert comments.at_work(store) == []
+
+
+def test_a_comment_that_may_not_be_deleted_says_why_and_is_tried_again(desk: Desk, peer: Peer) -> None:
+    desk.runs(OPEN)
+    desk.work()
+    world = desk.world
+    desk.turn(on=False)
+    assert delete_comments(world.store, world.alice, now=world.now) == 1
+    peer.script(r"DELETE", FORBIDDEN)
+    assert desk.work() == 1
+    row = desk.rows()[OPEN]
+    assert (row.state, row.due_at) == ("unwanted", world.now + timedelta(days=1))
+    assert world.row().comments_error is None, "what a repository allows is another matter"
+    assert github_connect.connected(world.store, world.organization_id).unwanted_comments == (1, row.error)
+    assert desk.work(hours=1) == 0
+    try_again(world.store, world.alice, now=world.now)
+    assert desk.work() == 1
+    assert (peer.comments, desk.rows()) == ({}, {})
+
+
+def test_a_comment_out_of_sight_is_not_taken_for_deleted(desk: Desk, peer: Peer) -> None:
+    desk.runs(OPEN)
+    desk.work()
+    desk.turn(on=False)
+    delete_comments(desk.world.store, desk.world.alice, now=desk.world.now)
+    hidden = (404, {}, {"message": "Not Found"})
+    peer.script(r"DELETE", hidden)
+    peer.script(r"GET /repos/acme/web/issues", hidden)
+    desk.work()
+    assert desk.rows()[OPEN].state == "unwanted"
+    assert len(peer.comments) == 1
+    desk.work(hours=6)
+    assert (peer.comments, desk.rows()) == ({}, {})
+
+
+def test_a_comment_that_is_to_go_is_not_planned_again(desk: Desk) -> None:
+    desk.runs(OPEN)
+    desk.work()
+    store, row = desk.world.store, desk.rows()[OPEN]
+    desk.turn(on=False)
+    delete_comments(store, desk.world.alice, now=desk.world.now)
+    with store.write() as tx:  # by a job that looked before
+        pull_comments.plan(
+            tx, row.organization_id, {row.pull_request_id: row.repository_id}, {row.pull_request_id: desk.world.now}
+        )
+    assert desk.rows()[OPEN].state == "unwanted"
 
 
 def test_disconnected_nothing_is_written(desk: Desk, peer: Peer) -> None:

@@ -271,6 +271,26 @@ def test_one_after_the_other_enters_and_none_while_one_records(ledger: Ledger, p
     assert most == 1
 
 
+def test_one_that_stays_in_the_entrance_holds_nobody_up_for_long(ledger: Ledger, pool: ThreadPoolExecutor) -> None:
+    line = Recorder(ledger.store).line
+    left = threading.Event()
+
+    def stay() -> None:
+        with line.entering():
+            assert left.wait(10)
+
+    def enter() -> float:
+        begun = time.monotonic()
+        with line.entering():
+            return time.monotonic() - begun
+
+    staying = pool.submit(stay)
+    waits = [pool.submit(enter) for _ in range(3)]
+    assert max(wait.result(10) for wait in waits) < 5, "each waits for a second, not for each other"
+    left.set()
+    staying.result(10)
+
+
 def test_who_fails_on_entering_keeps_nobody_out(ledger: Ledger, pool: ThreadPoolExecutor) -> None:
     line = Recorder(ledger.store).line
     with pytest.raises(ValueError, match="bad body"), line.entering():

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event, update
 
 from costlens.config import Settings
-from costlens.domain.errors import Forbidden, Unauthorized
+from costlens.domain.errors import Forbidden, Unauthorized, Unavailable
 from costlens.services import keys
 from costlens.services.keys import authenticate, create_key, key_hash, revoke_key
 from costlens.store import tables as t
@@ -30,6 +30,23 @@ def test_a_key_is_asked_of_the_database_once_a_second(store: Store, alice_key: s
     asked.clear()
     assert authenticate(store, alice_key, "read") == first
     assert asked == []
+
+
+def test_a_key_that_is_trusted_outlives_a_store_that_is_away(
+    store: Store, alice_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_TRUST_SECONDS", 60.0)
+    first = authenticate(store, alice_key, "ingest")
+    monkeypatch.setattr(keys, "_TRUST_SECONDS", 3600.0)  # of which the 60 are less than half
+
+    def away(*_: Any) -> None:
+        raise Unavailable("The database is away")
+
+    event.listen(store.engine, "before_cursor_execute", away)
+    assert authenticate(store, alice_key, "ingest") == first
+    keys._trusted.forget()
+    with pytest.raises(Unavailable):
+        authenticate(store, alice_key, "ingest")
 
 
 def test_one_of_many_callers_asks_again_before_the_trust_is_over(

@@ -14,7 +14,7 @@ from costlens.domain.roi import Ended, Filters, Spend, Window
 from costlens.store import reports, roi_spend
 from costlens.store.engine import Store, Tx
 from costlens.store.pull_outcomes import outcomes_of
-from costlens.store.settled import settle_sums
+from costlens.store.settled import settle_new, settle_sums
 from costlens.store.tables import pull_requests
 from tests import acme
 from tests.acme import ACME, API, CHARLIES, DOLLAR, PAYMENTS, STOREFRONT, WEB, WEEK
@@ -95,6 +95,19 @@ def test_what_was_not_merged_is_not_reverted(store: Store) -> None:
         ended = ended_in_week(tx, "team")
 
     assert (ended.abandoned, STOREFRONT in ended.reverted) == ([STOREFRONT], False)
+
+
+def test_a_new_pull_request_takes_over_what_is_linked_to_its_id(store: Store) -> None:
+    """SQLite gives out the id of one that was removed again, while runs may still be linked to that."""
+    with store.write() as tx:
+        acme.change_pull(tx, 102, outcome="open", merged_at=None, closed_at=None)
+        expected = ended_in_week(tx, "repository"), spend_by_row(tx, "repository", 16, 22)
+        acme.change_pull(tx, 102)
+        assert spend_by_row(tx, "repository", 16, 22) != expected[1]
+        tx.execute(insert(pull_requests).values(acme.pull(102, WEB, 2, "open")))
+        settle_new(tx, ACME, [102, 99_999])
+
+        assert (ended_in_week(tx, "repository"), spend_by_row(tx, "repository", 16, 22)) == expected
 
 
 def test_sums_follow_pull_requests_that_change_together(store: Store) -> None:

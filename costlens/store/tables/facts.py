@@ -106,7 +106,7 @@ pull_requests = Table(
     Column("ai_mark", Text),  # what a person said, which outranks every sign: ai, manual; null: nobody said
     Column("author", Text),  # null: author unknown, or read before this was kept; see names.write_identities
     UniqueConstraint("repository_id", "number"),
-    # With what reports ask of a cohort: the rows themselves hold long texts.
+    # With what the comparison and the share of AI ask of merged ones: the rows themselves hold long texts.
     Index(
         "ix_pull_requests_merged",
         "organization_id",

@@ -90,6 +90,7 @@ class CommentsView:
     forbidden: bool  # in one of the repositories where they are on
     leftover: int  # comments that stand where comments are off
     deleting: int  # still to be deleted
+    kept_by: str | None  # what GitHub said when one could not be. None: nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def _comments(found: Connected) -> CommentsView:
     choices = tuple(_comment_choice(row, found, row.installation_id in barred) for row in found.sources if row.chosen)
     off = (row for row in found.sources if not on or row.comments_on_at is None)
     leftover = sum(found.comments.get(row.repository_id, (0, None))[0] for row in off)
-    return CommentsView(on, choices, any(one.forbidden for one in choices), leftover, found.unwanted_comments)
+    return CommentsView(on, choices, any(one.forbidden for one in choices), leftover, *found.unwanted_comments)
 
 
 def _comment_choice(row: Any, found: Connected, barred: bool) -> CommentChoice:
