@@ -116,17 +116,20 @@ class JobQueue:
         job_id = f"{name.replace('.', '-')}-{span}"
         return self._ask(lambda queue: queue.enqueue(name, job_id=job_id, job_timeout=seconds, ttl=ttl, **_KEPT))
 
-    def begin(self, name: str, *arguments: Any, job_id: str, seconds: int) -> bool:
+    def begin(
+        self, name: str, *arguments: Any, job_id: str, seconds: int, told: Mapping[str, Any] | None = None
+    ) -> bool:
         """Asks for a job that somebody waits for; one of this id that waits or runs already is that job.
 
-        It may take `seconds`. One that failed makes room. False: the queue is away.
+        It may take `seconds`; `told` is what is told of it from the beginning. One that failed makes room. False: the
+        queue is away.
         """
 
         def enqueue(queue: Queue) -> None:
             earlier = queue.fetch_job(job_id)
             if earlier is not None and earlier.get_status() in _ENDED:
                 earlier.delete()
-            queue.enqueue(name, *arguments, job_id=job_id, job_timeout=seconds, **_KEPT)
+            queue.enqueue(name, *arguments, job_id=job_id, job_timeout=seconds, meta=dict(told or {}), **_KEPT)
 
         return self._ask(enqueue)
 

@@ -13,7 +13,8 @@ import httpx
 def fetch(path: str, query: Mapping[str, str | None]) -> httpx.Response:
     """A GET on the server. Raises ClickException with one clear line."""
     told = {name: value for name, value in query.items() if value is not None}
-    return _call("GET", path, params=told)
+    # Not an empty mapping, for which httpx takes away what the path itself asks.
+    return _call("GET", path, params=told or None)
 
 
 def send(path: str, body: Mapping[str, object]) -> httpx.Response:

@@ -237,6 +237,11 @@ class RoiReport:
     seats_of: str | None = None  # one of domain/seats.py: whose seats, or why none. None: kept before there were any
 
     @property
+    def estimated(self) -> bool:
+        """Whether the usage of some runs is not exact, so that their cost is an estimate."""
+        return self.exact_share is not None and self.exact_share < 1
+
+    @property
     def seats_of_no_row(self) -> int | None:
         """Seats of the total that are in no row. None: the total has none."""
         if self.total.seats is None:

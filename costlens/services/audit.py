@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from costlens.domain.access import Member
+from costlens.domain.periods import bounded_day, day_start
 from costlens.domain.shown import instant
 from costlens.domain.spreadsheet import csv_line
 from costlens.services.acting import acting, note
@@ -36,6 +37,18 @@ class AuditPage:
     more: bool
     actors: Sequence[str]  # what the filters offer
     actions: Sequence[str]
+
+
+def asked_of(
+    zone: str, first: str | None, last: str | None, actor: str | None, action: str | None, *, fields: tuple[str, str]
+) -> AuditFilter:
+    """The filter of these texts, days included and local. Raises InvalidInput naming one of the fields."""
+    return AuditFilter(
+        since=day_start(bounded_day(first, fields[0]), zone) if first else None,
+        until=day_start(bounded_day(last, fields[1]) + timedelta(days=1), zone) if last else None,
+        actor=actor,
+        action=action,
+    )
 
 
 def audit_page(

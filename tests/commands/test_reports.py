@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 
 from costlens.cli import main
+from costlens.commands.report_http import fetch
 from costlens.domain.estimates import Assumptions, Range
 from costlens.domain.roi import Window
 from costlens.services.assumptions import set_assumptions
@@ -69,6 +70,19 @@ def test_they_say_what_the_api_says(
     assert "0 of 0 PRs AI-assisted" in compared.output
     assert "Cycle time: not enough data" in compared.output
     assert len(json.loads(costlens("compare", "--format", "json").output)["metrics"]) == 6
+
+
+def test_an_address_keeps_what_it_asks(
+    app: Flask, store: Store, acme: Organization, alice_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("asked", "day"):
+        make(store, acme.id, "organization", 0, kind=kind, window=WEEK)
+    with served(app) as url:
+        monkeypatch.setenv("COSTLENS_URL", url)
+        monkeypatch.setenv("COSTLENS_API_KEY", alice_key)
+        found = fetch("/roi/reports?kind=asked", {}).json()["reports"]
+        assert [one["kind"] for one in found] == ["asked"]
+        assert len(fetch("/roi/reports", {"kind": None}).json()["reports"]) == 2
 
 
 def test_a_report_that_was_made_is_printed(store: Store, acme: Organization, costlens: Costlens) -> None:

@@ -105,6 +105,11 @@ def test_a_report_that_the_api_asks_for(
 
         again = alice.post("/roi/reports", JANUARY | {"again": True})
         assert (again.status_code, again.json["version"]) == (202, 2)
+        busy = alice.post("/roi/reports", JANUARY | {"team": "storefront"})
+        error_of(busy, 503, "unavailable")
+        assert int(busy.headers["Retry-After"]) > 0
+        assert alice.post("/roi/reports", JANUARY).json["version"] == 2, "the one under way"
+        work(settings, url)
         of_team = alice.post("/roi/reports", JANUARY | {"team": "storefront"})
         assert (of_team.status_code, of_team.json["name"]) == (202, "Storefront")
         work(settings, url)

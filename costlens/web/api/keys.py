@@ -12,7 +12,7 @@ from costlens.domain.names import repository_name
 from costlens.domain.shown import instant, moment
 from costlens.services import key_settings
 from costlens.services.key_settings import KeyLine, WantedKey
-from costlens.services.scopes import find_scope
+from costlens.services.scopes import find_bound
 from costlens.web.answers import json_answer
 from costlens.web.api.bodies import decode_stored
 from costlens.web.api.callers import changing, looking
@@ -35,13 +35,16 @@ def blueprint() -> Blueprint:
     return routes
 
 
-class KeyBody(msgspec.Struct):
+class KeyBody(msgspec.Struct, forbid_unknown_fields=True):
     """A key to make: one's own, or a shared one."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     shared: bool = False
-    team: Annotated[str, msgspec.Meta(max_length=200)] | None = None
-    repo: Annotated[str, msgspec.Meta(max_length=500, description="owner/name, of runs that name none")] | None = None
+    team: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    repo: (
+        Annotated[str, msgspec.Meta(min_length=1, max_length=500, description="owner/name, of runs that name none")]
+        | None
+    ) = None
     purpose: shape.Purpose = "development"
     scopes: Annotated[list[shape.Scope], msgspec.Meta(min_length=1, max_length=3)] = msgspec.field(
         default_factory=lambda: ["ingest", "read"]
@@ -49,13 +52,13 @@ class KeyBody(msgspec.Struct):
     days: Annotated[Literal[30, 90, 365] | None, msgspec.Meta(description="It lives; null: for ever")] = None
 
 
-class KeyChange(msgspec.Struct):
+class KeyChange(msgspec.Struct, forbid_unknown_fields=True):
     """Whether calls with the key are refused until it works again."""
 
     paused: bool
 
 
-class Rotation(msgspec.Struct, rename="camel"):
+class Rotation(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """How long the old key works on."""
 
     overlap_hours: Literal[0, 1, 24, 168] = 0
@@ -71,17 +74,17 @@ def create() -> Response:
     """Makes a key and tells it, this once."""
     by = changing("use_keys")
     body = decode_stored(json_body(), KeyBody)
-    team_id, repository_id = find_scope(
+    team_id, repository_id = find_bound(
         context().store,
         by.organization_id,
-        team=body.team or None,
-        repository=repository_name(body.repo) if body.repo else None,
+        team=body.team,
+        repository=None if body.repo is None else repository_name(body.repo),
     )
     wanted = WantedKey(
         name=body.name,
         shared=body.shared,
-        team_id=team_id or None,
-        repository_id=repository_id or None,
+        team_id=team_id,
+        repository_id=repository_id,
         purpose=body.purpose,
         scopes=tuple(dict.fromkeys(body.scopes)),
         days="" if body.days is None else str(body.days),

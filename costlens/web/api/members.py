@@ -8,12 +8,12 @@ import msgspec
 from flask import Blueprint, Response
 
 from costlens.domain.addresses import MOST, address
-from costlens.domain.errors import InvalidInput
+from costlens.domain.errors import InvalidInput, NotFound
 from costlens.domain.shown import instant, moment
 from costlens.services import invitations, members
 from costlens.services.invitations import Invitation
 from costlens.services.members import MemberLine
-from costlens.services.scopes import find_scope
+from costlens.services.scopes import find_bound
 from costlens.web.answers import json_answer
 from costlens.web.api.bodies import decode_stored
 from costlens.web.api.callers import changing
@@ -39,20 +39,20 @@ def blueprint() -> Blueprint:
     return routes
 
 
-class RoleBody(msgspec.Struct):
+class RoleBody(msgspec.Struct, forbid_unknown_fields=True):
     """What a member may do."""
 
     role: shape.Role
 
 
-class InvitationBody(msgspec.Struct):
+class InvitationBody(msgspec.Struct, forbid_unknown_fields=True):
     """Who is invited, as what, and for how many days the invitation holds."""
 
     emails: Annotated[
         list[Annotated[str, msgspec.Meta(min_length=3, max_length=254)]], msgspec.Meta(min_length=1, max_length=MOST)
     ]
     role: shape.Role = "member"
-    team: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    team: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     days: Literal[1, 7, 30] = 7
 
 
@@ -68,7 +68,10 @@ def change(member_id: int) -> Response:
     by = changing("manage_people")
     role = decode_stored(json_body(), RoleBody).role
     members.change_role(context().store, by, member_id, role)
-    found = next(one for one in members.list_members(context().store, by.organization_id) if one.id == member_id)
+    every = members.list_members(context().store, by.organization_id)
+    found = next((one for one in every if one.id == member_id), None)
+    if found is None:
+        raise NotFound(f"No member {member_id}")
     return json_answer(shape.MemberAnswer(success=True, member=member_shape(found)))
 
 
@@ -93,14 +96,14 @@ def invite() -> Response:
         emails = [address(one) for one in body.emails]
     except InvalidInput as error:
         raise InvalidInput(error.message, field="emails") from error
-    team_id, _ = find_scope(context().store, by.organization_id, team=body.team or None, repository=None)
+    team_id, _ = find_bound(context().store, by.organization_id, team=body.team, repository=None)
     done = invitations.invite(
         context().store,
         context().settings,
         by,
         "\n".join(emails),
         role=body.role,
-        team_id=team_id or None,
+        team_id=team_id,
         days=str(body.days),
     )
 

@@ -164,7 +164,8 @@ class ReportBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 def ask_report() -> Response:
     """Has a worker make a report: 202 while it does, 200 with the report that is there already."""
-    key = require_key("admin" if "admin" in require_key("read").scopes else "ingest")
+    require_key("read")
+    key = require_key("ingest")
     asked, organization = decode(json_body(), ReportBody), key.organization
     if asked.team is not None and asked.repo is not None:
         raise InvalidInput("A report is of a team or of a repository", field="repo")

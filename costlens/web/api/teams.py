@@ -10,7 +10,8 @@ import msgspec
 from flask import Blueprint, Response
 
 from costlens.domain.errors import InvalidInput, NotFound
-from costlens.services import teams
+from costlens.domain.names import repository_name
+from costlens.services import scopes, teams
 from costlens.services.teams import TeamDetails, TeamLine
 from costlens.web.answers import json_answer
 from costlens.web.api.bodies import decode_stored
@@ -39,7 +40,7 @@ def blueprint() -> Blueprint:
     return routes
 
 
-class TeamBody(msgspec.Struct, rename="camel"):
+class TeamBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """A team as it shall be."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -49,13 +50,13 @@ class TeamBody(msgspec.Struct, rename="camel"):
     ] = None
 
 
-class TeamMembersBody(msgspec.Struct):
+class TeamMembersBody(msgspec.Struct, forbid_unknown_fields=True):
     """Who is in a team, by the ids of members."""
 
     members: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]], msgspec.Meta(max_length=MOST)]
 
 
-class TeamRepositoriesBody(msgspec.Struct):
+class TeamRepositoriesBody(msgspec.Struct, forbid_unknown_fields=True):
     """The repositories of a team, by owner/name."""
 
     repositories: Annotated[list[Annotated[str, msgspec.Meta(max_length=500)]], msgspec.Meta(max_length=MOST)]
@@ -90,7 +91,7 @@ def change(team_id: int) -> Response:
 
 
 def delete(team_id: int) -> Response:
-    """Deletes a team; what its runs cost stays in every report."""
+    """Deletes a team; what its runs cost stays in every report, what it told of seats goes."""
     teams.delete_team(context().store, changing("manage_teams"), team_id)
     return json_answer(Done(success=True))
 
@@ -110,11 +111,8 @@ def set_repositories(team_id: int) -> Response:
     """Makes these repositories the team's, taken from the team that had them."""
     by = changing("manage_teams")
     wanted = decode_stored(json_body(), TeamRepositoriesBody).repositories
-    known = {one.name.lower(): one.id for one in _details(by.organization_id, team_id).repositories}
-    for name in wanted:
-        if name.lower() not in known:
-            raise NotFound(f"No repository named {name!r}", field="repositories")
-    teams.set_repositories(context().store, by, team_id, [known[name.lower()] for name in wanted])
+    known = scopes.repositories_named(context().store, by.organization_id, [repository_name(name) for name in wanted])
+    teams.set_repositories(context().store, by, team_id, known)
     return _answer(by.organization_id, team_id)
 
 

@@ -60,9 +60,14 @@ def export() -> Response:
     by = changing("export_organization")
     organization = require_key("admin").organization
     store, settings = context().store, context().settings  # lines are made when there is no request any more
-    whole.begin_export(store, by)
-    lines = _counted(_parts(store, settings, organization, by), organization)
+    lines = _taken(store, by, _counted(_parts(store, settings, organization, by), organization))
     return export_answer("ndjson", f"{organization.slug}-export", (), lines)
+
+
+def _taken(store: Store, by: Member, lines: Iterator[Lines]) -> Iterator[Lines]:
+    """The lines; the log says that they were taken once the first goes out, not when there was no place for them."""
+    whole.begin_export(store, by)
+    yield from lines
 
 
 def _counted(parts: Iterable[tuple[str, Iterator[Lines]]], organization: Organization) -> Iterator[Lines]:

@@ -91,7 +91,9 @@ ORGANIZATION: Mapping[str, Operation] = {
         KEEP, "Who changed what, the newest first", settings_shapes.AuditList, files=True,
         scope="admin", held="keeper",
         params=(
-            of.START, of.END, Parameter("actor", "Who did it"), Parameter("action", "What was done, as `team.created`"),
+            Parameter("startDate", "First day, included; default: of the first entry", of.DATE),
+            Parameter("endDate", "Last day, included; default: of the last entry", of.DATE),
+            Parameter("actor", "Who did it"), Parameter("action", "What was done, as `team.created`"),
             whole("limit", "Entries of a page", 1, 1_000, 100),
             whole("cursor", "`nextCursor` of the page before", 1, 2**62),
         ),

@@ -143,7 +143,6 @@ def render_roi(
         sparkline=charts.sparkline,
         period_name=period_name(filters, report.window),
         low_coverage=report.total.spend.coverage is not None and report.total.spend.coverage < LOW_COVERAGE,
-        estimated=report.exact_share is not None and report.exact_share < 1,
         hourly_cost_command=f"costlens organization set {shlex.quote(report.organization)} --hourly-cost 95",
         seats_words=seats_words(report),
         seats_url=seats_url(nav, filters.team),

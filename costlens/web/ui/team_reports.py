@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, flash, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from costlens.domain.errors import InvalidInput, NotFound, Unavailable
+from costlens.domain.errors import InvalidInput, NotFound
 from costlens.domain.periods import local_day, window
 from costlens.domain.team_report import KINDS, worth_a_look
-from costlens.queue import JobState
-from costlens.services import team_reports, weekly_mail
-from costlens.services.asked_reports import SECONDS
+from costlens.services import asked_reports, team_reports, weekly_mail
 from costlens.services.report_documents import estimated_of
 from costlens.services.report_lines import against, figure_lines, seats_words
 from costlens.services.team_reports import SCOPES, Stored
@@ -64,7 +62,8 @@ def list_page(slug: str) -> str:
         limit=ROWS + 1,
     )
     readers = weekly_mail.readers(store, organization.id)
-    job = context().queue.state(_job(organization.id))
+    queue = context().queue
+    job, busy = asked_reports.last_job(queue, organization.id), asked_reports.under_way(queue, organization.id)
     return render_template(
         "reports/list.html",
         nav=around.nav,
@@ -79,8 +78,8 @@ def list_page(slug: str) -> str:
         me=current_member().member_id,
         mail=context().settings.mail is not None,
         job=job,
-        busy=_is_busy(job),
-        workers=context().queue.workers() if _is_busy(job) else 0,
+        busy=busy is not None,
+        workers=queue.workers() if busy else 0,
         now=datetime.now(UTC),
     )
 
@@ -89,8 +88,8 @@ def list_page(slug: str) -> str:
 def progress(slug: str) -> Response:
     """The part of the list that moves; once the job ended the whole page loads anew."""
     around = frame(slug)
-    job = context().queue.state(_job(around.organization.id))
-    if not _is_busy(job):
+    job = asked_reports.under_way(context().queue, around.organization.id)
+    if job is None:
         return Response(headers={"HX-Refresh": "true"})
     return Response(
         render_template("reports/_progress.html", nav=around.nav, job=job, workers=context().queue.workers())
@@ -102,24 +101,10 @@ def make(slug: str) -> AnyResponse:
     """Has a worker make a report of a team, a repository or everything."""
     organization = frame(slug).organization
     scope, id = _subject(request.form.get("of", "")) or ("organization", 0)
-    with context().store.read() as tx:
-        team_reports.find_subject(tx, organization.id, scope, id)
     today = local_day(datetime.now(UTC), organization.timezone)
     start, end = request.form.get("from") or None, request.form.get("to") or None
     span = window(request.form.get("period"), organization.timezone, today, start=start, end=end)
-    asked = context().queue.begin(
-        "workers.reports.make",
-        organization.id,
-        scope,
-        id,
-        span.start.isoformat(),
-        span.end.isoformat(),
-        organization.timezone,
-        job_id=_job(organization.id),
-        seconds=SECONDS,
-    )
-    if not asked:
-        raise Unavailable("The queue does not answer, so no report can be made now", retry_after=5)
+    asked_reports.ask(context().store, context().queue, organization.id, scope, id, span, again=True)
     return redirect(f"/app/{slug}/{PAGE}", 303)
 
 
@@ -217,12 +202,3 @@ def _subject(text: str) -> tuple[str, int] | None:
     if text:
         raise InvalidInput("of names a team, a repository or the organization", field="of")
     return None
-
-
-def _job(organization_id: int) -> str:
-    """Only one report of an organization is made on demand at a time."""
-    return f"report-{organization_id}"
-
-
-def _is_busy(job: JobState | None) -> bool:
-    return job is not None and job.status in ("waiting", "running")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from flask import Blueprint, Response, request, stream_with_context
 
 from costlens.domain.errors import InvalidInput
-from costlens.domain.periods import bounded_day, day_start
 from costlens.services import audit
 from costlens.store.audit import AuditFilter
 from costlens.web.access import current_member, needs, page_organization
@@ -55,7 +54,5 @@ def audit_log(slug: str) -> str | Response | tuple[str, int]:
 
 
 def _filter(query: dict[str, str]) -> AuditFilter:
-    zone = page_organization().timezone
-    since = day_start(bounded_day(query["from"], "from"), zone) if "from" in query else None
-    until = day_start(bounded_day(query["to"], "to") + timedelta(days=1), zone) if "to" in query else None
-    return AuditFilter(since, until, query.get("actor"), query.get("action"))
+    told = (query.get(name) for name in ("from", "to", "actor", "action"))
+    return audit.asked_of(page_organization().timezone, *told, fields=("from", "to"))
