@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from costlens.web.api import params
 from costlens.web.errors import request_id
 
 AT_ONCE = 4  # exports in one process: each holds a thread for as long as its client takes to read
+SENT_AFTER = 0.2  # seconds; when something is raised granian drops what it has not sent by then
 TYPES = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
 
 Objects = Iterable[Mapping[str, Any]]
@@ -79,6 +81,7 @@ def _parts(form: str, columns: Sequence[str], pages: Iterator[Objects], name: st
             yield _csv(columns, page) if form == "csv" else _ndjson(page)
     except Exception as error:
         yield _BROKEN[form] % name.encode()
+        time.sleep(SENT_AFTER)
         raise RuntimeError(f"the export of request {name} ended early") from error
 
 
