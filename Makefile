@@ -13,7 +13,7 @@ demo: .venv/server ## start it with the demo organization
 
 test: .venv/dev ## checks and all tests
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev ## style, types, import contracts, templates
 	$(BIN)/ruff check $(SOURCES)

@@ -5,6 +5,7 @@ another organization.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import URL, Dialect, Engine, create_engine, event
+from sqlalchemy.util import LRUCache
 
 from costlens.config import Settings, load_settings
 from costlens.factory import create_app, equip
@@ -27,13 +29,18 @@ from costlens.store.organizations import Organization
 from tests.databases import ENGINES, database_setting, database_url
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores: tests of whole servers wait a third of their time."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_once() -> Iterator[None]:
     """Engines of one kind share a dialect and what was compiled for it: to compile anew in each test costs more than
     most tests.
     """
     dialects: dict[str, Dialect] = {}
-    compiled: dict[Any, Any] = {}
+    compiled: LRUCache[Any, Any] = LRUCache(1_000)
 
     def shared(url: URL, **options: Any) -> Engine:
         made = create_engine(url, execution_options={"compiled_cache": compiled}, **options)

@@ -12,7 +12,7 @@ from workers.linking import link_now
 from workers.progress import teller
 
 
-def load(owner_id: int, days: int = 91) -> str:
+def load(owner_id: int, days: int) -> str:
     """Loads the demo organization of a user, in place of an earlier one of theirs; answers its slug."""
     now = datetime.now(UTC)
     made = generate(now.date(), days=days, now=now)

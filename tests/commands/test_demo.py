@@ -18,7 +18,7 @@ from costlens.store import organizations as org_store
 from costlens.store.engine import Store
 from tests.e2e.servers import Server, environment, free_port, run
 
-ARGUMENTS = ("demo", "--days", "14", "--no-serve")
+ARGUMENTS = ("demo", "--days", "7", "--no-serve")
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ import pytest
 from costlens.config import load_settings
 from costlens.store import tables as t
 from costlens.store.engine import Store
-from tests.e2e.servers import Server, serving
+from tests.e2e.servers import PLAIN, Server, serving
 
 CALL = {"provider": "openai", "model": "gpt-5.4", "inputTokens": 1000, "outputTokens": 100, "latency": 800}
 
@@ -50,12 +50,12 @@ def test_check_tells_what_differs_and_repairs_it(server: Server, store: Store) -
     assert "rollup_15m" in done.stdout
     assert "+4 runs, +0.000000000 dollars" in done.stdout
     assert done.stderr == "Error: Rollups differ from runs: costlens db check --repair\n"
-    assert httpx.get(f"{server.url}/readyz", trust_env=False).json()["checks"]["rollups"]["drift"] == 2
+    assert httpx.get(f"{server.url}/readyz", **PLAIN).json()["checks"]["rollups"]["drift"] == 2
     done = server.run("db", "check", "--repair", "--organization", "Acme")
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 repaired" in done.stdout
     server.check()
-    ready = httpx.get(f"{server.url}/readyz", trust_env=False)
+    ready = httpx.get(f"{server.url}/readyz", **PLAIN)
     assert (ready.status_code, ready.json()["checks"]["rollups"]["drift"]) == (200, 0)
     assert server.run("db", "rebuild", "--organization", "nobody").returncode == 1
 

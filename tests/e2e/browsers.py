@@ -76,7 +76,7 @@ def open_page(browser: Browser, url: str, *, theme: str = "light", width: int = 
     )
     page = context.new_page()
     page.add_init_script(WATCH_SHIFTS)
-    page.goto(url, wait_until="networkidle")
+    page.goto(url, wait_until="load" if url == "about:blank" else "networkidle")
     return page
 
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
-from tests.e2e.servers import Server, serving
+from tests.e2e.servers import PLAIN, Server, serving
 
 CHECKS = (
     "not_a_server_error",
@@ -53,6 +53,6 @@ def test_every_answer_is_as_described(server: Server) -> None:
 def test_the_description_has_the_reader_s_host(server: Server) -> None:
     for host in (server.url, "http://costlens.example.com"):
         headers = {"Host": host.removeprefix("http://")}
-        answer = httpx.get(f"{server.url}/openapi.json", headers=headers, trust_env=False)
+        answer = httpx.get(f"{server.url}/openapi.json", headers=headers, **PLAIN)
         assert answer.json()["servers"] == [{"url": host}]
         assert f"curl -X POST {host}/integrations/run" in answer.text

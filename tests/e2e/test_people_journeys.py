@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 from tests.databases import database_setting
 from tests.e2e.browsers import chromium, needs_chromium
 from tests.e2e.people_server import Running, running
-from tests.e2e.servers import free_port, wait_until
+from tests.e2e.servers import PLAIN, free_port, wait_until
 from tests.peers import node, node_modules
 from tests.web.github_peer import GithubPeer, github_peer
 from tests.web.mail import MailServer, link_in, mail_server
@@ -134,7 +134,7 @@ def test_with_the_emulator(browser: Browser, own_database: dict[str, str], tmp_p
 def answers(url: str) -> bool:
     """Whether a server is there."""
     try:
-        return httpx.get(f"{url}/rate_limit", trust_env=False).status_code < 500
+        return httpx.get(f"{url}/rate_limit", **PLAIN).status_code < 500
     except httpx.TransportError:
         return False
 
@@ -153,7 +153,7 @@ def test_denied_forged_and_not_invited(browser: Browser, with_github: Running, g
     with somebody(browser) as attacker, somebody(browser) as victim:
         attacker.goto(f"{with_github.url}/sign-in/github")
         grant = attacker.get_by_role("link", name="Continue as eve").get_attribute("href")
-        answer = httpx.get(f"{github.url}{grant}", trust_env=False)
+        answer = httpx.get(f"{github.url}{grant}", **PLAIN)
         victim.goto(answer.headers["location"])
         assert heading(victim) == "This sign-in did not begin here"
         victim.goto(f"{with_github.url}/app/acme/runs")
@@ -249,7 +249,7 @@ def test_a_key_from_first_to_last(browser: Browser, with_passwords: Running) -> 
         assert "first-run-v1" in page.get_by_role("table", name="Runs, newest first").inner_text()
 
         page.goto(f"{with_passwords.url}/app/acme/settings/keys")
-        with httpx.Client(headers={"Authorization": f"Bearer {key}"}, trust_env=False) as client:
+        with httpx.Client(headers={"Authorization": f"Bearer {key}"}, **PLAIN) as client:
             assert client.get(runs).status_code == 200
             page.get_by_label("Change laptop").click()
             page.get_by_role("button", name="Pause").click()

@@ -26,7 +26,7 @@ from costlens.store.organizations import find_user
 from costlens.store.rulesets import set_calibration
 from tests.e2e.browsers import ARTIFACTS, WATCH_SHIFTS, chromium, needs_chromium
 from tests.e2e.people_server import Running, running
-from tests.e2e.servers import a_run
+from tests.e2e.servers import PLAIN, a_run
 from tests.services.ledger import NOW, a_commit
 from tests.web.people import add_member
 
@@ -80,7 +80,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             author = identities_of(login=email.partition("@")[0], email=email)
             commit = replace(a_commit(author[0].value, NOW), author=author, author_name="Alice Jones")
             import_records(store, organization.id, [commit], now=NOW)
-        with httpx.Client(headers={"Authorization": f"Bearer {made.api_key}"}, trust_env=False) as client:
+        with httpx.Client(headers={"Authorization": f"Bearer {made.api_key}"}, **PLAIN) as client:
             for number in range(12):
                 body = a_run(number, repo=f"acme/service-{number % 3}", promptId=f"review-v{number}")
                 assert client.post(f"{made.url}/integrations/run", json=body).status_code == 200

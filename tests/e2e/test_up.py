@@ -14,7 +14,7 @@ import pytest
 
 from tests.databases import database_setting
 from tests.e2e.facts import REPOSITORY, code_run, write_snapshot
-from tests.e2e.servers import Server, a_run, every_run, free_port, run, serving, valkey, wait_until
+from tests.e2e.servers import PLAIN, Server, a_run, every_run, free_port, run, serving, valkey, wait_until
 
 SET_UP = re.compile(r"Create the first owner: (http\S+/set-up/\S+)")
 
@@ -29,7 +29,7 @@ def test_up_prints_a_set_up_link_that_opens_and_readyz_says_ready(server: Server
     wait_until(lambda: SET_UP.search(server.log), 5, server.log)
     link = SET_UP.findall(server.log)[-1]
     assert link.startswith(server.url)
-    assert httpx.get(link, trust_env=False).status_code == 200
+    assert httpx.get(link, **PLAIN).status_code == 200
     wait_until(lambda: server.ready()["checks"]["worker"], 10, server.log)
     assert server.ready() == {
         "status": "ready",

@@ -22,7 +22,7 @@ import pytest
 from costlens import __version__
 from costlens.cli import COMMANDS
 from tests.e2e.facts import code_run, write_snapshot
-from tests.e2e.servers import OURS, ROOT, Server, a_run, free_port, wait_until
+from tests.e2e.servers import OURS, PLAIN, ROOT, Server, a_run, free_port, wait_until
 
 IGNORED = [".git"] + [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
 CLIENT = {"report", "hook"}  # what needs the base install only
@@ -187,7 +187,7 @@ def test_the_server_runs_from_the_wheel_in_an_empty_folder(
         snapshot = write_snapshot(tmp_path / "pulls.jsonl", 1)
         assert whole.run("github", "import", snapshot).returncode == 0
         wait_until(lambda: client.get("/links").json()["links"], 15)
-    with httpx.Client(follow_redirects=True, trust_env=False) as browser:
+    with httpx.Client(follow_redirects=True, **PLAIN) as browser:
         page = browser.get(made["signInUrl"])
         assert page.status_code == 200
         assert "acme/shop" in page.text

@@ -89,7 +89,9 @@ def emulating(folder: Path, *, pull_requests: str = "read") -> Iterator[Emulator
                "--port", str(port), "--base-url", direct, "--seed", str(folder / "seed.json"))  # fmt: skip
     with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-    client = httpx.Client(base_url=direct, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20, trust_env=False)
+    client = httpx.Client(
+        base_url=direct, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20, trust_env=False, verify=False
+    )
     emulator = Emulator("", client, key)
     server = _Server(("127.0.0.1", 0), _proxy(emulator))
     emulator.url = f"http://127.0.0.1:{server.server_port}"

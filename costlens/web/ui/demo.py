@@ -18,6 +18,7 @@ from costlens.web.ui.frame import Frame, frame, leave_when_signed_out, signed_in
 from costlens.web.ui.nav import Nav, organization_url, page_url
 
 SECONDS = 900  # the longest that loading may take
+SPANS = {"91": "13 weeks of runs, about a minute", "14": "2 weeks, some seconds"}  # by days, the usual one first
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,11 @@ def progress(slug: str) -> Response:
 def load(slug: str) -> AnyResponse:
     """Begins to load the demo organization, in place of an earlier one of this account."""
     _, user_id = _owner(slug)
-    if not context().queue.begin("workers.demo.load", user_id, job_id=_job("load", user_id), seconds=SECONDS):
+    days = request.form.get("days", next(iter(SPANS)))
+    if days not in SPANS:
+        raise InvalidInput(f"days is one of {', '.join(SPANS)}", field="days")
+    job_id = _job("load", user_id)
+    if not context().queue.begin("workers.demo.load", user_id, int(days), job_id=job_id, seconds=SECONDS):
         raise Unavailable("The queue does not answer, so nothing can be loaded now", retry_after=5)
     return redirect(f"/app/{slug}/demo", 303)
 
@@ -93,6 +98,7 @@ def render_demo(state: DemoPage, nav: Nav) -> str:
         nav=nav,
         page="demo",
         state=state,
+        spans=SPANS,
         demo_url=organization_url(state.demo.slug) if state.demo else None,
         form_url=page_url(nav, "demo"),
     )

@@ -76,11 +76,19 @@ def test_loading_is_asked_for_once_and_waited_for(browser: FlaskClient, jobs: Qu
         assert (response.status_code, response.location) == (303, "/app/acme/demo")
     ((name, arguments),) = begun(jobs)
     assert name == "workers.demo.load"
-    assert len(arguments) == 1
+    assert arguments[1:] == (91,)
     page = browser.get("/app/acme/demo").text
     assert "Loading the demo organization" in page
     assert "No worker is running" in page
     assert 'hx-get="/app/acme/demo/progress"' in page
+
+
+def test_how_much_can_be_chosen(browser: FlaskClient, jobs: Queue) -> None:
+    assert browser.post("/app/acme/demo", data={"days": "15"}).status_code == 400
+    assert begun(jobs) == []
+    browser.post("/app/acme/demo", data={"days": "14"})
+    ((_, arguments),) = begun(jobs)
+    assert arguments[1:] == (14,)
 
 
 def test_progress_is_shown_and_its_end_loads_the_page_anew(browser: FlaskClient, jobs: Queue) -> None:
