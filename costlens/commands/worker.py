@@ -21,6 +21,7 @@ from workers import ledger, linking, sync
 
 WORKER_TTL = HEARTBEAT_SECONDS + 15  # RQ waits for a job 15 s less than this before it shows that it lives
 MAINTENANCE_SECONDS = 5
+BURST_SECONDS = 86_400  # longer than any burst
 
 JOBS = (linking, ledger, sync)  # the modules that jobs are in
 
@@ -39,8 +40,9 @@ def worker(burst: bool) -> None:
         connection=connection,
         worker_ttl=WORKER_TTL,
         job_monitoring_interval=HEARTBEAT_SECONDS,
-        # RQ looks only now and then whether its mover of due jobs lives; after a lost queue, links wait for it.
-        maintenance_interval=MAINTENANCE_SECONDS,
+        # RQ looks only now and then whether its mover of due jobs lives; after a lost queue, links wait for it. A burst
+        # moves them once and starts none: one that has just begun may not heed its end yet, which RQ waits for.
+        maintenance_interval=BURST_SECONDS if burst else MAINTENANCE_SECONDS,
     ).work(burst=burst, with_scheduler=True, logging_level="WARNING")
 
 

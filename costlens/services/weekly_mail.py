@@ -177,7 +177,7 @@ def _seats_of(report: RoiReport, base: str) -> list[str]:
     """What seats have to do with the full cost, and where they are set if they are not."""
     words = seats_words(report)
     if report.seats_of == NOT_SET:
-        words += f" Set them: {base}/settings/assumptions"
+        words += f" Owners and admins set them: {base}/settings/assumptions"
     return [words] if words else []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -53,3 +54,30 @@ def test_due_jobs_are_moved_soon_after_a_worker_was_killed(tmp_path: Path, url: 
             with working(tmp_path, url):
                 # RQ's lock of a killed mover lasts a minute.
                 wait_until(lambda job=job: job.is_finished, 30)
+
+
+# A worker that looks after each job whether its mover lives, and says so when it starts one.
+EAGER = """
+from rq.scheduler import RQScheduler
+from costlens.commands import worker
+worker.MAINTENANCE_SECONDS = 0
+RQScheduler.start = lambda mover: print("a mover is started")
+worker.worker(["--burst"])
+"""
+
+
+def test_a_burst_starts_no_mover_that_it_would_wait_for(tmp_path: Path, url: str) -> None:
+    with Redis.from_url(url) as connection:
+        jobs = [Queue("default", connection=connection).enqueue("time.sleep", 0) for _ in range(2)]
+        environs = environment(tmp_path, REDIS_URL=url)
+        done = subprocess.run(
+            (sys.executable, "-c", EAGER),
+            env=environs,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert all(job.is_finished for job in jobs)
