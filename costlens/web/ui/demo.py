@@ -18,7 +18,7 @@ from costlens.web.ui.frame import Frame, frame, leave_when_signed_out, signed_in
 from costlens.web.ui.nav import Nav, organization_url, page_url
 
 SECONDS = 900  # the longest that loading may take
-SPANS = {"91": "13 weeks of runs, about a minute", "14": "2 weeks, some seconds"}  # by days, the usual one first
+SPANS = {"91": "13 weeks of runs", "14": "2 weeks of runs"}  # by days, the usual one first
 
 
 @dataclass(frozen=True, slots=True)
