@@ -1,10 +1,13 @@
 """The overview, drill-downs of a year, ROI and the pages over HTTP, at 10⁵, 10⁶ or 10⁷ runs.
 
     python -m benchmarks.queries [--runs 100000 1000000] [--engine sqlite postgresql] [--rounds 20] [--only pages]
+        [--database FILE] [--match TEXT]
 
 For each size it makes a database, starts `costlens web` on it, asks each route over one connection and prints median,
-95th percentile and worst milliseconds, of the first call too; pages as a browser that is signed in. 10⁷ runs take about
-15 minutes and 9 GB to make.
+95th percentile and worst milliseconds, of the first call too; pages as a browser that is signed in, each with every
+filter alone and for 28 days, 91 days and 12 months. What is above 100 ms gets a mark, and a table at the end has each
+page's slowest. `--database` is a SQLite file that it made earlier, which is copied, upgraded and not changed; `--match`
+asks only the routes and pages whose path holds that text. 10⁷ runs take about 15 minutes and 9 GB to make.
 
 The data: one organization, 365 days up to yesterday, the same number of runs each day; 200 people in 12 teams, 40
 repositories, 30 prompts, 4 models of 2 providers, 3 tools, one run in twenty in production; 97 % of a repository's runs
@@ -18,20 +21,28 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import math
+import os
 import random
+import shutil
 import statistics
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import event, insert
+from sqlalchemy import event, func, insert, select, update
 
 from benchmarks.export import link as link_row
 from benchmarks.ingest import MODELS
 from benchmarks.instances import ROOT, answer_of, instance, serving
+from costlens.domain.estimates import Assumptions, Range
 from costlens.domain.runs import show_id
+from costlens.services import report_rounds, team_reports
+from costlens.services.assumptions import set_assumptions
 from costlens.services.verify import check
 from costlens.store import tables as t
 from costlens.store.engine import Store, Tx
@@ -42,6 +53,7 @@ from tests.databases import ENGINES
 
 DAYS, PEOPLE, TEAMS, REPOSITORIES, PROMPTS, TOOLS = 365, 200, 12, 40, 30, 3
 PULLS, UNDER_WAY = 500, 10  # of a repository: in the year, and at any time
+GOAL = 100  # ms; the p95 of a page
 CHUNK = 5_000  # runs a transaction
 DIMENSIONS = ("team", "person", "repository", "provider", "model", "promptId", "tool", "environment")
 ROUTES = (
@@ -56,56 +68,57 @@ ROUTES = (
     ("pull requests by cost, 28 days", "/roi/pull-requests?sort=cost"),
     ("one pull request", "/roi/pull-requests/acme/repository-7/490"),
 )
-# Of the organization's pages; the period is 28 days unless it is said.
-PAGES = (
-    ("runs", "runs"),
-    ("runs, failed of one team", "runs?team=1&result=failed"),
-    ("runs, unlinked of a provider", "runs?provider=openai&state=unlinked"),
-    ("runs, one prompt and model", "runs?prompt=prompt-3-v1&model=gpt-5.4"),
-    ("runs, none matches", "runs?model=unheard-of&tool=tool-1"),
-    ("runs, without a price", "runs?price=none"),
-    ("runs, 12 months", "runs?period=12m"),
-    ("one run", "runs/{run}"),
-    ("prompts", "prompts"),
-    ("prompts of one team", "prompts?team=1"),
-    ("prompts, 12 months", "prompts?period=12m"),
-    ("one prompt", "prompts/prompt-3"),
-    ("models", "models"),
-    ("models of one repository", "models?repository=1"),
-    ("models, 12 months", "models?period=12m"),
-    ("prices", "models/prices"),
-    ("search, a request", "search?q=request-77"),
-    ("search, nothing", "search?q=zzz"),
-    ("overview", "overview"),
-    ("ROI by repository", "repositories"),
-    ("ROI by team", "teams"),
-    ("ROI of a team", "repositories?team=1"),
-    ("ROI of a provider by team", "teams?provider=openai"),
-    ("pull requests", "pulls"),
-    ("pull requests by cost", "pulls?sort=cost"),
-    ("one pull request", "pulls/acme/repository-7/490"),
-    ("one repository", "repositories/acme/repository-7"),
-    ("its direct work", "repositories/acme/repository-7?tab=commits"),
-    ("its prompts", "repositories/acme/repository-7?tab=prompts"),
-    ("what it has not linked", "repositories/acme/repository-7?tab=unlinked"),
-    ("not linked, by reason", "unlinked"),
-    *(
-        (f"{name}, {words}", f"{path}{'&' if '?' in path else '?'}period={period}")
-        for period, words in (("91d", "91 days"), ("12m", "12 months"))
-        for name, path in (
-            ("overview", "overview"),
-            ("ROI by repository", "repositories"),
-            ("ROI by team", "teams"),
-            ("ROI of a team", "repositories?team=1"),
-            ("ROI of a provider by team", "teams?provider=openai"),
-            ("pull requests", "pulls"),
-            ("pull requests by cost", "pulls?sort=cost"),
-            ("one repository", "repositories/acme/repository-7"),
-            ("its prompts", "repositories/acme/repository-7?tab=prompts"),
-            ("what it has not linked", "repositories/acme/repository-7?tab=unlinked"),
-            ("not linked, by reason", "unlinked"),
-        )
-    ),
+PERIODS = ("28d", "91d", "12m")
+FEW = {"team": "1", "repository": "1", "provider": "openai"}  # a value of each filter
+USAGE = {**FEW, "model": "gpt-5.4", "environment": "production", "tool": "tool-1"}
+RUNS = {
+    **USAGE,
+    "prompt": "prompt-3-v1",
+    "result": "failed",
+    **{f"state={state}": "" for state in ("code", "counted", "suggested", "pending", "unlinked", "not_code")},
+    "reason": "no_candidate",
+    "price": "none",
+    "session": "session-77777",
+    "pull": "500",
+    "dir": "asc",
+    "team=1&result=failed": "",
+    "repository=1&state=counted": "",
+    "repository=1&model": "gpt-5.4",
+    "repository=1&prompt": "prompt-3-v1",
+    "repository=1&team=1&result=failed": "",
+    "model=unheard-of&tool": "tool-1",
+}
+PULLS_OF = {
+    **FEW,
+    **{f"outcome={outcome}": "" for outcome in ("merged", "open", "abandoned", "reverted", "closed")},
+    **{f"ai={ai}": "" for ai in ("linked", "declared", "none_seen")},
+    "sort": "cost",
+}
+# Pages of an organization that have a period, and their filters, of which each is asked for alone.
+PAGES: dict[str, dict[str, str]] = {
+    "overview": {**FEW, "compare": "none"},
+    "repositories": {**FEW, "team=1&provider": "openai"},
+    "teams": {**FEW, "team=1&provider": "openai"},
+    "pulls": PULLS_OF,
+    "repositories/acme/repository-7": {"team": "1", "provider": "openai", "outcome": "merged", "open": "490"},
+    "repositories/acme/repository-7?tab=commits": {"team": "1", "provider": "openai"},
+    "repositories/acme/repository-7?tab=prompts": {"team": "1", "provider": "openai"},
+    "repositories/acme/repository-7?tab=unlinked": {"team": "1", "provider": "openai"},
+    "unlinked": FEW,
+    "runs": RUNS,
+    "prompts": USAGE,
+    "prompts/prompt-3": USAGE,
+    "models": USAGE,
+    "settings/usage": {},
+    "estimate": FEW,
+    "comparison": {"team": "1", "repository": "1"},
+}
+# Pages without a period.
+OTHERS = (
+    *("start", "runs/{run}", "pulls/acme/repository-7/490", "models/prices", "reports", "reports/{report}", "github"),
+    *(f"search?q={text}" for text in ("request-77", "zzz", "acme/repository-7", "session-77", "Change", "prompt-3")),
+    *(f"settings/{name}" for name in ("assumptions", "audit", "identities", "identities/7", "keys", "keys/new")),
+    *(f"settings/{name}" for name in ("linking", "organization", "people", "sign-in", "teams", "teams/1")),
 )
 
 
@@ -127,6 +140,31 @@ def fill(store: Store, organization: Organization, count: int) -> None:
     if store.dialect == "postgresql":
         with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")  # what it does by itself after a while
+
+
+def complete(store: Store, organization: Organization) -> None:
+    """What `fill` leaves out and pages read: teams, people, authors, sizes, assumptions. Nothing where it was done."""
+    now = datetime.now(UTC)
+    head = {"organization_id": organization.id, "created_at": now}
+    with store.write() as tx:
+        if tx.scalar(select(func.count()).select_from(t.teams)):
+            return
+        teams = [head | {"id": n, "name": f"Team {n}", "slug": f"t{n}"} for n in range(1, TEAMS + 1)]
+        tx.execute(insert(t.teams), teams)
+        tx.execute(insert(t.people), [head | {"id": n, "name": f"P{n}", "bot": False} for n in range(1, PEOPLE + 1)])
+        known = [
+            {"organization_id": organization.id, "kind": "email", "value": f"person{n - 1}@example.com", "person_id": n}
+            for n in range(1, PEOPLE + 1)
+        ]
+        tx.execute(insert(t.identities), known)
+        tx.execute(update(t.members).values(person_id=1))  # so that the owner has runs
+        pull = t.pull_requests.c
+        sizes = {"person_id": pull.id % PEOPLE + 1, "additions": pull.id % 700, "deletions": pull.id % 90}
+        tx.execute(update(t.pull_requests).values(sizes))
+    hours = Range(0.1, 0.2, 0.4)
+    for team in (None, *range(1, TEAMS + 1)):
+        given = Assumptions(hourly_cost_cents=9_500, seats_cents=100_000, hours=hours)
+        set_assumptions(store, organization.id, team, date(2020, 1, 1), given, by="a key")
 
 
 def _repository(tx: Tx, organization_id: int, number: int, first: datetime) -> tuple[int, list[int]]:
@@ -261,35 +299,93 @@ def cookie_of(port: int, sign_in_url: str) -> str:
     return found.partition(";")[0]
 
 
-def measure(engine: str, count: int, rounds: int, only: str | None) -> None:
-    """One size on one engine."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One page or route that is asked for."""
+
+    page: str  # what the table calls it
+    filters: str  # '': none
+    period: str  # '': it has none
+    path: str
+
+
+def asked_pages(run: str, report: int) -> Iterator[Asked]:
+    """Every page of an organization: alone, and with each of its filters, in each period."""
+    for page, filters in PAGES.items():
+        for period in PERIODS:
+            span = "" if period == ("12m" if page == "comparison" else "28d") else f"period={period}"
+            for narrowed in ("", *(f"{name}={value}" if value else name for name, value in filters.items())):
+                query = "&".join(part for part in (narrowed, span) if part)
+                path = f"{page}{('&' if '?' in page else '?') if query else ''}{query}"
+                yield Asked(page, narrowed, period, path)
+    for page in OTHERS:
+        yield Asked(page, "", "", page.format(run=run, report=report))
+
+
+def measure(engine: str, count: int, rounds: int, only: str | None, match: str, database: Path | None) -> None:
+    """One size on one engine, or a database that was made before."""
     with instance(ROOT, engine) as one:
-        made = answer_of(one, "organization", "create", "Acme", "--owner", "alice@example.com", "--json")
-        created = json.loads(made)
+        if database is None:
+            made = answer_of(one, "organization", "create", "Acme", "--owner", "alice@example.com", "--json")
+            caller = {"Authorization": f"Bearer {json.loads(made)['apiKey']}"}
+        else:
+            shutil.copyfile(database, Path(one.settings["COSTLENS_DATA"]) / "costlens.db")
+            answer_of(one, "db", "upgrade")
+            only, caller = "pages", {}  # its API key is not known
         store = Store(one.database_url)
         if engine == "sqlite":  # only while filling
             event.listen(store.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF"))
         with store.read() as tx:
             organization = find_organization(tx, "acme")
         assert organization is not None
-        started = time.perf_counter()
-        fill(store, organization, count)
-        took = time.perf_counter() - started
-        print(f"\n{engine}, {count:,} runs made in {took:,.0f} s", flush=True)
-        if count <= 1_000_000 and check(store, organization.id).differing:
-            raise SystemExit("the sums are not those of the runs")
+        if database is None:
+            started = time.perf_counter()
+            fill(store, organization, count)
+            print(f"\n{engine}, {count:,} runs made in {time.perf_counter() - started:,.0f} s", flush=True)
+            if count <= 1_000_000 and check(store, organization.id).differing:
+                raise SystemExit("the sums are not those of the runs")
+        complete(store, organization)
+        report = _some_report(store, organization)
+        with store.read() as tx:
+            run = show_id("run", int(tx.scalar(select(func.max(t.runs.c.id))) or 0) // 2)
         store.close()
         with serving(one, 1) as (port, _):
-            caller = {"Authorization": f"Bearer {created['apiKey']}"}
-            reader = {"Cookie": cookie_of(port, created["signInUrl"])}
-            run = show_id("run", count // 2)
-            asked = [(name, path, caller) for name, path in ROUTES if only != "pages"]
-            asked += [(f"page: {name}", f"/app/acme/{path.format(run=run)}", reader) for name, path in PAGES]
-            for name, path, headers in asked:
-                found = sorted(times(port, headers, path, rounds))
-                p95 = found[min(len(found) - 1, int(0.95 * len(found)))]
-                figures = f"median {statistics.median(found):7.1f}   p95 {p95:7.1f}   worst {found[-1]:7.1f} ms"
-                print(f"  {name:35} {figures}", flush=True)
+            reader = {"Cookie": cookie_of(port, answer_of(one, "sign-in-link", "alice@example.com").split()[-1])}
+            routes = [(Asked(name, "", "", path), caller) for name, path in ROUTES if only != "pages"]
+            pages = [(asked, reader) for asked in asked_pages(run, report)]
+            found: list[tuple[Asked, float]] = []
+            for asked, headers in routes + pages:
+                path = asked.path if headers is caller else f"/app/acme/{asked.path}"
+                if match not in path:
+                    continue
+                took = sorted(times(port, headers, path, rounds))
+                p95 = took[math.ceil(0.95 * len(took)) - 1]
+                figures = f"median {statistics.median(took):7.1f}   p95 {p95:7.1f}   worst {took[-1]:7.1f} ms"
+                print(f"  {path.removeprefix('/app/acme/'):75} {figures}{'  ***' if p95 > GOAL else ''}", flush=True)
+                if headers is reader:
+                    found.append((asked, p95))
+        print_slowest(found)
+
+
+def print_slowest(found: Sequence[tuple[Asked, float]]) -> None:
+    """A table: the p95 of each page alone by period, and of the slowest filter."""
+    print("\n| page | 28 days | 91 days | 12 months | slowest filter |\n|---|---|---|---|---|")
+    for page in dict.fromkeys(asked.page for asked, _ in found):
+        own = [(asked, p95) for asked, p95 in found if asked.page == page]
+        alone = {asked.period: f"{p95:.0f}" for asked, p95 in own if not asked.filters}
+        cells = [alone.get(period, alone.get("", "") if period == "28d" else "") for period in PERIODS]
+        worst, p95 = max(own, key=lambda one: one[1] if one[0].filters else 0)
+        slowest = f"{p95:.0f}: {worst.filters}, {worst.period}" if worst.filters else ""
+        print(f"| {page} | {' | '.join(cells)} | {slowest} |")
+    above = sum(p95 > GOAL for _, p95 in found)
+    print(f"\n{len(found)} pages, {above} with a p95 above {GOAL} ms; load {os.getloadavg()[1]:.1f}")
+
+
+def _some_report(store: Store, organization: Organization) -> int:
+    """The id of a kept report of a month of the whole organization."""
+    now = datetime.now(UTC)
+    span = report_rounds.windows(organization.timezone, now)["month"]
+    return team_reports.make(store, organization.id, "organization", 0, kind="asked", window=span, now=now)
 
 
 def main() -> None:
@@ -298,10 +394,15 @@ def main() -> None:
     parser.add_argument("--engine", nargs="+", choices=ENGINES, default=["sqlite"])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", choices=["pages"], help="leave out the routes of the API")
+    parser.add_argument("--match", default="", help="only the paths that hold this")
+    parser.add_argument("--database", type=Path, help="a SQLite file that this benchmark made")
     given = parser.parse_args()
+    if given.database:
+        measure("sqlite", 0, given.rounds, "pages", given.match, given.database)
+        return
     for engine in given.engine:
         for count in given.runs:
-            measure(engine, count, given.rounds, given.only)
+            measure(engine, count, given.rounds, given.only, given.match, None)
 
 
 if __name__ == "__main__":

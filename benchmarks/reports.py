@@ -15,21 +15,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import event, insert, text
+from sqlalchemy import event, text
 
 from benchmarks.instances import ROOT, answer_of, instance
-from benchmarks.queries import PEOPLE, TEAMS, fill
-from costlens.domain.estimates import Assumptions, Range
+from benchmarks.queries import complete, fill
 from costlens.services import report_rounds, team_reports
-from costlens.services.assumptions import set_assumptions
 from costlens.services.report_rounds import Round
 from costlens.services.reports import roi_report
-from costlens.store import tables as t
 from costlens.store.engine import Store
-from costlens.store.organizations import Organization, find_organization
+from costlens.store.organizations import find_organization
 from tests.databases import ENGINES
 
 SEEN: list[tuple[float, str]] = []  # CPU seconds and text of each statement since the last measurement
@@ -53,25 +50,6 @@ def opened(url: str) -> Iterator[Store]:
         yield store
     finally:
         store.close()
-
-
-def complete(store: Store, organization: Organization) -> None:
-    """What `fill` leaves out and reports read: teams, people, sizes, assumptions."""
-    now = datetime.now(UTC)
-    with store.write() as tx:
-        head = {"organization_id": organization.id, "created_at": now}
-        tx.execute(
-            insert(t.teams), [head | {"id": n, "name": f"Team {n}", "slug": f"t{n}"} for n in range(1, TEAMS + 1)]
-        )
-        tx.execute(insert(t.people), [head | {"id": n, "name": f"P{n}", "bot": False} for n in range(1, PEOPLE + 1)])
-        tx.execute(
-            text(f"UPDATE pull_requests SET person_id = id % {PEOPLE} + 1, additions = id % 700, deletions = id % 90")
-        )
-        tx.execute(text("UPDATE pull_requests SET ai_signal = NULL"))
-    hours = Range(0.1, 0.2, 0.4)
-    for team in (None, *range(1, TEAMS + 1)):
-        given = Assumptions(hourly_cost_cents=9_500, seats_cents=100_000, hours=hours)
-        set_assumptions(store, organization.id, team, date(2020, 1, 1), given, by="a key")
 
 
 def best(name: str, rounds: int, work: Callable[[], object]) -> None:
