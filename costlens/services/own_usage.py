@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,8 +11,7 @@ from costlens.domain.access import Member
 from costlens.domain.roi import Window
 from costlens.services.analytics import Totals
 from costlens.store import analytics
-from costlens.store.analytics import Amounts, Where
-from costlens.store.engine import Store, Tx
+from costlens.store.engine import Store
 from costlens.store.identity import member_people
 
 TOP = 8  # lines of a table; the rest is one line
@@ -45,40 +44,31 @@ def own_usage(store: Store, by: Member, window: Window, before: Window) -> OwnUs
         person = member_people(tx, by.organization_id, [by.member_id]).get(by.member_id)
         if person is None:
             return OwnUsage(False, Totals(), Totals(), (0,) * window.days, {})
-        where = Where(person_id=person)
-        rows = analytics.sums_of_days(tx, by.organization_id, window.start, window.end, where)
-        earlier = analytics.sums_of_days(tx, by.organization_id, before.start, before.end, where)
-        total = _total(rows)
-        by_model: dict[str, Totals] = defaultdict(Totals)
+        mine = (tx, by.organization_id, person)
+        days = analytics.days_of_person(*mine, before.start, window.end)
+        rows = analytics.sums_of_person(*mine, [row.day for row in days if row.day >= window.start])
+        ids = sorted({row.repository_id for row in rows if row.repository_id})
+        repositories = analytics.names_of(tx, by.organization_id, "repository", ids)
+    total, earlier, costs = Totals(), Totals(), [0] * window.days
+    for one in days:
+        if one.day >= window.start:
+            total.add(one)
+            costs[(one.day - window.start) // timedelta(days=1)] += one.cost_nanos
+        elif one.day <= before.end:
+            earlier.add(one)
+    tables: dict[str, Sequence[UsageLine]] = {}
+    for label, name in (
+        ("Model", lambda row: row.model),
+        ("Repository", lambda row: repositories.get(row.repository_id, (None, None))[1]),
+        ("promptId", lambda row: row.prompt_id),
+    ):
+        groups: dict[str, Totals] = defaultdict(Totals)
         for row in rows:
-            by_model[row.model].add(row)
-        tables = {"Model": _lines(by_model, total)}
-        for label, dimension in (("Repository", "repository"), ("promptId", "prompt")):
-            tables[label] = _lines(_groups(tx, by.organization_id, dimension, window, where), total)
-    costs: dict[int, int] = defaultdict(int)
-    for row in rows:
-        costs[(row.day - window.start) // timedelta(days=1)] += row.cost_nanos
-    return OwnUsage(True, total, _total(earlier), tuple(costs[at] for at in range(window.days)), tables)
-
-
-def _total(rows: Iterable[Amounts]) -> Totals:
-    total = Totals()
-    for row in rows:
-        total.add(row)
-    return total
-
-
-def _groups(tx: Tx, organization_id: int, dimension: str, window: Window, where: Where) -> dict[str, Totals]:
-    rows = analytics.sums_by_dimension_where(tx, organization_id, dimension, window.start, window.end, where)
-    names: dict[int, tuple[str, str | None]] = {}
-    if dimension == "repository":
-        ids = [int(row.value) for row in rows if row.value not in ("", "0")]
-        names = analytics.names_of(tx, organization_id, dimension, ids)
-    groups: dict[str, Totals] = defaultdict(Totals)
-    for row in rows:
-        known = names.get(int(row.value or 0)) if dimension == "repository" else (row.value, row.value)
-        groups[(known[1] if known else None) or "none"].add(row)
-    return groups
+            group = groups[name(row) or "none"]
+            group.runs += row.runs
+            group.cost_nanos += row.cost_nanos
+        tables[label] = _lines(groups, total)
+    return OwnUsage(True, total, earlier, tuple(costs), tables)
 
 
 def _lines(groups: dict[str, Totals], total: Totals) -> Sequence[UsageLine]:

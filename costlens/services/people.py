@@ -67,8 +67,7 @@ class People:
 
     def authors(self) -> list[PersonLine]:
         """Who has commits or pull requests, by name: whom a stranger may be."""
-        found = (one for one in self.lines if (one.commits or one.pulls) and not one.bot)
-        return sorted(found, key=lambda one: one.label.casefold())
+        return _authors(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +108,17 @@ def people(store: Store, organization_id: int, *, now: datetime | None = None) -
         strangers=tuple(one for one in ordered if one.runs and not one.commits and not one.pulls and not one.bot),
         nobody=tuple(NobodyLine(row.name, int(row.runs), int(row.cost)) for row in nobody),
     )
+
+
+def authors(store: Store, organization_id: int) -> list[PersonLine]:
+    """Who has commits or pull requests, by name."""
+    with store.read() as tx:
+        return _authors(_lines(tx, organization_id, people_store.all_people(tx, organization_id)))
+
+
+def _authors(lines: Iterable[PersonLine]) -> list[PersonLine]:
+    found = (one for one in lines if (one.commits or one.pulls) and not one.bot)
+    return sorted(found, key=lambda one: one.label.casefold())
 
 
 def matching(lines: Iterable[PersonLine], text: str) -> list[PersonLine]:

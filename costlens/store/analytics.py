@@ -163,6 +163,51 @@ def sums_by_dimension_where(
     return [_group(row) for row in tx.execute(query)]
 
 
+@dataclass(frozen=True, slots=True)
+class PersonSums:
+    """A period's runs of one person with the same model, repository and prompt."""
+
+    model: str
+    repository_id: int  # 0: none
+    prompt_id: str  # '': none
+    runs: int
+    cost_nanos: int
+
+
+def sums_of_person(tx: Tx, organization_id: int, person_id: int, days: Sequence[date]) -> list[PersonSums]:
+    """All runs of one person on these days of the organization's own zone; `days` need only hold those with runs.
+
+    The daily rollup's key goes by day, team and person: with each day and team named, only this person's rows are read.
+    """
+    r = t.rollup_day.c
+    if not days:
+        return []
+    teams = [int(value or 0) for value in names_in(tx, organization_id, "team", min(days), max(days))]
+    query = (
+        select(r.model, r.repository_id, r.prompt_id, func.sum(r.runs), func.sum(r.cost_nanos))
+        .where(r.organization_id == organization_id, one_of(r.day, days), one_of(r.team_id, teams))
+        .where(r.person_id == person_id)
+        .group_by(r.model, r.repository_id, r.prompt_id)
+    )
+    return [PersonSums(*row[:3], int(row[3]), int(row[4])) for row in tx.execute(query)]
+
+
+def days_of_person(tx: Tx, organization_id: int, person_id: int, first: date, last: date) -> list[Sums]:
+    """Sums of each day on which one person had runs, both included; of all providers and models together."""
+    rows = tx.execute(_days_of_person(organization_id, person_id, first, last))
+    return [Sums(*map(int, row[1:]), day=row.day, provider="", model="") for row in rows]
+
+
+def _days_of_person(organization_id: int, person_id: int, first: date, last: date) -> Select[Any]:
+    d = t.rollup_dimension.c
+    return (
+        select(d.day, *amount_columns(t.rollup_dimension))
+        .where(d.organization_id == organization_id, d.dimension == "person", d.value == str(person_id))
+        .where(d.day >= first, d.day <= last)
+        .group_by(d.day)
+    )
+
+
 def narrowed_by(dimension: str, where: Where) -> str | None:
     """The name of a dimension of NARROWED that holds just these runs. None: there is none."""
     asked = [each.name for each in fields(where) if getattr(where, each.name) is not None]

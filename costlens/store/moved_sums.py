@@ -32,14 +32,19 @@ def move_sums(tx: Tx, organization_id: int, dimension: str, *, keep: int, drop: 
         if column in table.c:
             _move(tx, organization_id, table, measures, table.c[column] == drop, {column: keep}, outcomes)
     table = t.rollup_dimension
-    names = (dimension, "contributor") if dimension == "person" else (dimension,)
-    mine = and_(table.c.dimension.in_(names), table.c.value == str(drop))
-    _move(tx, organization_id, table, t.MEASURES, mine, {"value": str(keep)}, outcomes)
+    names = [dimension]
+    if dimension == "person":
+        d = table.c
+        mine = (d.organization_id == organization_id, d.dimension == "provider")
+        providers = tx.scalars(select(d.value).where(*mine).distinct())
+        names += ["contributor", *(narrowed("contributor", "provider", each) for each in providers)]
+    of_one = and_(table.c.dimension.in_(names), table.c.value == str(drop))
+    _move(tx, organization_id, table, t.MEASURES, of_one, {"value": str(keep)}, outcomes)
     for other, by in t.NARROWED.items():
         if dimension in by:
-            mine = table.c.dimension == narrowed(other, dimension, drop)
+            of_one = table.c.dimension == narrowed(other, dimension, drop)
             to = {"dimension": narrowed(other, dimension, keep)}
-            _move(tx, organization_id, table, t.MEASURES, mine, to, outcomes)
+            _move(tx, organization_id, table, t.MEASURES, of_one, to, outcomes)
 
 
 def _move(

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, or_, select, type_coerce, union_all, update
 
 from costlens.domain.names import Identity, actor_identities, read_identities
 from costlens.domain.people import is_bot
 from costlens.store import tables as t
+from costlens.store.analytics import values_of
 from costlens.store.engine import Tx
 from costlens.store.identity import copies, keep_apart, mark_person
 from costlens.store.run_changes import Moved
 from costlens.store.runs import get_runs
-from costlens.store.types import one_of
+from costlens.store.types import one_of, to_millis
 from costlens.store.upsert import insert_one
 
 PAGE = 1_000  # runs that are moved at once
@@ -105,14 +106,15 @@ def authors_of(tx: Tx, organization_id: int, person_id: int) -> list[tuple[str |
 
 
 def callers_of(tx: Tx, organization_id: int, person_id: int) -> list[tuple[str | None, str | None, int, int]]:
-    """(actor, e-mail address of the key's member, runs, cost in nano-dollars) of one person's runs, or of nobody's (0).
+    """(actor, e-mail address of the key's member, runs, cost in nano-dollars) of one person's runs.
 
     The address is None where an actor is named, or the key is shared.
     """
     run, found = t.runs.c, defaultdict[tuple[str | None, str | None], list[int]](lambda: [0, 0])
     emails = _key_emails(tx, organization_id)
-    for where in _runs_where(tx, organization_id, person_id):
-        query = select(run.actor, run.api_key_id, func.count(), func.sum(run.cost_nanos)).where(*where)
+    for where in _in_parts(organization_id):
+        query = select(run.actor, run.api_key_id, func.count(), func.sum(run.cost_nanos))
+        query = query.where(*where, run.person_id == person_id)
         for actor, key_id, runs, cost in tx.execute(query.group_by(run.actor, run.api_key_id)):
             sums = found[actor, None if actor else emails.get(key_id)]
             sums[0] += int(runs)
@@ -123,18 +125,19 @@ def callers_of(tx: Tx, organization_id: int, person_id: int) -> list[tuple[str |
 def keys_of_nobody(tx: Tx, organization_id: int, since: datetime) -> Sequence[Row[Any]]:
     """(key, name, runs, cost in nano-dollars) of the runs since then that are code and nobody's, the dearest first."""
     run, key = t.runs.c, t.api_keys.c
-    cost = cast(func.coalesce(func.sum(run.cost_nanos), 0), BigInteger)
+    # A sum, so that SQLite goes by the indexes of repositories and of those that wait, and not by time.
+    late = type_coerce(run.occurred_at, BigInteger) + 0 >= to_millis(since)
+    parts = [
+        select(run.api_key_id, run.cost_nanos).where(*where, run.person_id.is_(None), run.code.is_(True), late)
+        for where in _in_parts(organization_id)
+    ]
+    found = union_all(*parts).subquery("found")
+    cost = cast(func.coalesce(func.sum(found.c.cost_nanos), 0), BigInteger)
     return tx.execute(
-        select(run.api_key_id, key.name, func.count().label("runs"), cost.label("cost"))
-        .outerjoin(t.api_keys, key.id == run.api_key_id)
-        .where(
-            run.organization_id == organization_id,
-            run.occurred_at >= since,
-            run.person_id.is_(None),
-            run.code.is_(True),
-        )
-        .group_by(run.api_key_id, key.name)
-        .order_by(cost.desc(), run.api_key_id)
+        select(found.c.api_key_id, key.name, func.count().label("runs"), cost.label("cost"))
+        .outerjoin(t.api_keys, key.id == found.c.api_key_id)
+        .group_by(found.c.api_key_id, key.name)
+        .order_by(cost.desc(), found.c.api_key_id)
     ).all()
 
 
@@ -150,16 +153,20 @@ def _key_emails(tx: Tx, organization_id: int) -> dict[int, str]:
     return {row.id: row.email for row in tx.execute(query)}
 
 
-def _runs_where(tx: Tx, organization_id: int, person_id: int) -> Iterator[list[ColumnElement[bool]]]:
-    """A person's runs in parts that do not overlap, each of which an index has: seen ones by repository, others."""
+def _in_parts(organization_id: int) -> list[list[ColumnElement[bool]]]:
+    """Runs in parts that do not overlap, of which an index has each person's: those that the linker has seen, by
+    repository, and the few that wait for it.
+    """
     run = t.runs.c
-    mine = [run.organization_id == organization_id, run.person_id == person_id]
-    day = t.rollup_day.c
-    places = select(day.repository_id).where(day.organization_id == organization_id, day.person_id == person_id)
-    for repository_id in tx.scalars(places.distinct().order_by(day.repository_id)).all():
-        there = run.repository_id == repository_id if repository_id else run.repository_id.is_(None)
-        yield [*mine, run.linked_at.is_not(None), there]
-    yield [*mine, run.linked_at.is_(None)]
+    mine = [run.organization_id == organization_id]
+    # All that runs have ever named, those that are gone too.
+    named = values_of(organization_id, "repository").c.value
+    repositories = select(cast(func.nullif(named, ""), BigInteger)).where(named.is_not(None))
+    return [
+        [*mine, run.linked_at.is_not(None), run.repository_id.in_(repositories)],
+        [*mine, run.linked_at.is_not(None), run.repository_id.is_(None)],
+        [*mine, run.linked_at.is_(None)],
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +243,9 @@ def _move_members(tx: Tx, organization_id: int, old: int, new: int, theirs: set[
 def _move_runs(tx: Tx, organization_id: int, timezone: str, old: int, new: int, theirs: set[Identity]) -> int:
     run, emails = t.runs.c, _key_emails(tx, organization_id)
     moving: list[int] = []
-    for where in _runs_where(tx, organization_id, old):
-        for number, actor, key_id in tx.execute(select(run.id, run.actor, run.api_key_id).where(*where)):
+    for where in _in_parts(organization_id):
+        mine = select(run.id, run.actor, run.api_key_id).where(*where, run.person_id == old)
+        for number, actor, key_id in tx.execute(mine):
             who = actor or emails.get(key_id)
             if who and not theirs.isdisjoint(actor_identities(who)):
                 moving.append(number)

@@ -32,6 +32,7 @@ from costlens.domain.runs import NOT_CODE_ENVIRONMENTS
 from costlens.store.ai_signs import declared, linked, manual
 from costlens.store.engine import Tx
 from costlens.store.roi_spend import narrow, on_days, packed, summed, unpacked
+from costlens.store.rollups import narrowed
 from costlens.store.tables import (
     organizations,
     people,
@@ -194,11 +195,12 @@ def contributors(tx: Tx, organization_id: int, window: Window, filters: Filters)
 
 
 def _contributors(organization_id: int, window: Window, filters: Filters) -> Select[Any]:
-    if filters == Filters():
+    if filters == Filters(provider=filters.provider):
         d = rollup_dimension.c
+        every = "contributor"
         worked = exists().where(
             d.organization_id == organization_id,
-            d.dimension == "contributor",
+            d.dimension == (narrowed(every, "provider", filters.provider) if filters.provider else every),
             d.value == cast(people.c.id, Text),
             d.day.between(window.start, window.end),
             d.runs > 0,

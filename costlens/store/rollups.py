@@ -192,7 +192,10 @@ def provider_and_model(call: str) -> tuple[str, str]:
 
 
 def narrowed(dimension: str, by: str, value: int | str) -> str:
-    """The name of a dimension of NARROWED among the runs of one value of another; 0 and '' stand for none."""
+    """The name of a dimension of NARROWED, or of contributors, among the runs of one value of another.
+
+    0 and '' stand for none.
+    """
     return f"{dimension}@{by}={value or ''}"
 
 
@@ -233,11 +236,14 @@ def dimensions(days: Groups) -> Groups:
 
 
 def contributors(days: Groups) -> Groups:
-    """The groups of rollup_dimension of people with runs outside production: ("contributor", person, day) → sums."""
+    """The groups of rollup_dimension of people with runs outside production, of all providers and of each:
+    ("contributor", person, day) → sums.
+    """
     gathered: Gathered = {}
-    for (day, _team, person, *_, environment), sums in days.items():
+    for (day, _team, person, _repository, provider, *_, environment), sums in days.items():
         if person and environment not in NOT_CODE_ENVIRONMENTS:
             _add(gathered, ("contributor", str(person), day), sums)
+            _add(gathered, (narrowed("contributor", "provider", provider), str(person), day), sums)
     return _summed(gathered)
 
 

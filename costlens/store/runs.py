@@ -303,6 +303,7 @@ def run_conditions(organization_id: int, where: RunFilter) -> list[Any]:
             t.links.c.valid_to.is_(None),
         )
         conditions.append(run.id.in_(linked))
+        conditions[0] = checked(run.organization_id, organization_id)
     return conditions
 
 

@@ -305,8 +305,8 @@ rollup_dimension = Table(
     "rollup_dimension",
     metadata,
     Column("organization_id", BigInteger, ForeignKey("organizations.id", ondelete="CASCADE"), primary_key=True),
-    # One of DIMENSIONS; state: only runs and cost, from the ledger; contributor: people outside production; call; or
-    # one of NARROWED with what narrows it, as prompt@team=7.
+    # One of DIMENSIONS; state: only runs and cost, from the ledger; contributor: people outside production, of all
+    # providers and as contributor@provider=openai of one; call; or one of NARROWED with what narrows it: prompt@team=7.
     Column("dimension", Text, primary_key=True),
     Column("value", Text, primary_key=True),  # a name, or an id in digits; '': none
     Column("day", Date, primary_key=True),  # in the organization's time zone

@@ -54,7 +54,7 @@ def person_page(slug: str, person_id: int) -> str:
     """One person. Raises NotFound."""
     details = people.person(context().store, page_organization().id, person_id)
     texts = {one.identity: write_identities([one.identity]) for one in details.identities}
-    others = [one for one in people.people(context().store, page_organization().id).authors() if one.id != person_id]
+    others = [one for one in people.authors(context().store, page_organization().id) if one.id != person_id]
     return settings_page("identity.html", "identities", details=details, texts=texts, others=others)
 
 
