@@ -13,6 +13,7 @@ from costlens.store import analytics, usage
 from costlens.store.analytics import Amounts, Where
 from costlens.store.engine import Store
 from costlens.store.organizations import Organization
+from costlens.store.rollups import provider_and_model
 from costlens.store.usage import PromptModelSums, Shipped
 
 _VERSION = re.compile(r"-(v\d+)$")
@@ -84,9 +85,10 @@ def prompt(
     since, until = bounds(window)
     with store.read() as tx:
         span = (window.start, window.end)
-        names = analytics.names_in_several(tx, organization.id, ("prompt", "model"), *span)
+        names = analytics.names_in_several(tx, organization.id, ("prompt", "call"), *span)
+        calls = [provider_and_model(call) for call in names["call"]]
         ids = [each for each in names["prompt"] if each and base_name(each) == name]
-        rows = usage.sums_of_prompts(tx, organization.id, ids, names["model"], *span, where) if ids else []
+        rows = usage.sums_of_prompts(tx, organization.id, ids, calls, *span, where) if ids else []
         if not rows:
             raise NotFound(f"No run of this period names the prompt {name[:100]!r}", field="promptId")
         shipped = usage.shipped_by_prompt(tx, organization.id, ids, since, until, where)

@@ -153,8 +153,7 @@ def pull_request_report(
     filters = filters or Filters()
     with store.read() as tx:
         _organization(tx, organization_id, window)
-        totals = pull_lists.pull_request_totals(tx, organization_id, window, filters, outcome=outcome, ai=ai)
-        rows = pull_lists.pull_request_rows(
+        totals, rows = pull_lists.page_of_pulls(
             tx,
             organization_id,
             window,

@@ -171,7 +171,7 @@ def _dearest(tx: Tx, organization_id: int, window: Window, filters: Filters) -> 
     """The dearest pull requests that ended in the window, then the dearest of those that went wrong."""
     found: list[PullLine] = []
     for outcome, most in (("closed", LISTED_PULLS), ("abandoned", WENT_WRONG), ("reverted", WENT_WRONG)):
-        rows = pull_lists.pull_request_rows(
+        _, rows = pull_lists.page_of_pulls(
             tx, organization_id, window, filters, outcome=outcome, sort="cost", limit=LISTED_PULLS + most
         )
         lines = [PullLine(one.repository, one.number, one.title, one.outcome, one.runs, one.cost) for _, one in rows]

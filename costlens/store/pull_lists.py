@@ -17,6 +17,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     type_coerce,
     union,
     union_all,
@@ -37,7 +38,7 @@ PULL_SORTS = ("ended", "cost", "runs", "cycle")
 _UNKNOWN = 2**62  # past every value that is known
 
 
-def pull_request_rows(
+def page_of_pulls(
     tx: Tx,
     organization_id: int,
     window: Window,
@@ -49,10 +50,12 @@ def pull_request_rows(
     ascending: bool = False,
     after: tuple[int, int] | None = None,
     limit: int = 100,
-) -> list[tuple[int, PullRequestRow]]:
-    """Pull requests with counted links that were merged or closed in the window, or had spend in it, each with the
-    value that it is sorted by: milliseconds of its merge, else creation (ended), nano-dollars, runs, or milliseconds
-    from first commit to merge (cycle; unknown ones last).
+) -> tuple[tuple[int, int, int], list[tuple[int, PullRequestRow]]]:
+    """(count, runs, whole-life counted cost) of a list on all its pages, and a page of it.
+
+    The list is of pull requests with counted links that were merged or closed in the window, or had spend in it, each
+    with the value that it is sorted by: milliseconds of its merge, else creation (ended), nano-dollars, runs, or
+    milliseconds from first commit to merge (cycle; unknown ones last).
 
     `outcome` narrows them to the rows behind one figure: merged (in the window, reverted ones included), reverted,
     abandoned (closed unmerged in the window), closed (merged or abandoned) or open; `ai` to one state of
@@ -60,7 +63,12 @@ def pull_request_rows(
     `ascending`; `after` is the (value, id) of the last row already shown.
     """
     p = pull_requests.c
-    every = _every(organization_id, window, filters, outcome, ai).subquery("every").c
+    # Read once for both, since finding out which belong to the list costs more than all else.
+    found = _every(organization_id, window, filters, outcome, ai).cte("every")
+    every = found.c
+    sums = select(
+        func.count().label("pulls"), summed(every.runs).label("all_runs"), summed(every.cost).label("all_cost")
+    )
     created = select(_number(p.created_at)).where(p.id == every.id).scalar_subquery()
     value = {
         "ended": case((every.merged == 1, every.ended_at), else_=created),
@@ -76,7 +84,7 @@ def pull_request_rows(
     order = (value, every.id) if ascending else (value.desc(), every.id.desc())
     page = ranked.order_by(*order).limit(limit).subquery("page").c
     # Only of the rows of the page the texts are read.
-    query = (
+    shown = (
         select(
             page.value,
             p.id,
@@ -96,24 +104,18 @@ def pull_request_rows(
         .join(pull_requests, p.id == page.id)
         .join(repositories, repositories.c.id == p.repository_id)
         .where(p.organization_id == organization_id)
-        .order_by(*((page.value, page.id) if ascending else (page.value.desc(), page.id.desc())))
+        .subquery("shown")
     )
-    return [(int(value), PullRequestRow(*facts)) for value, *facts in tx.execute(query)]
-
-
-def pull_request_totals(
-    tx: Tx,
-    organization_id: int,
-    window: Window,
-    filters: Filters,
-    *,
-    outcome: str | None = None,
-    ai: str | None = None,
-) -> tuple[int, int, int]:
-    """(count, runs, whole-life counted cost) of the pull requests that `pull_request_rows` pages through."""
-    every = _every(organization_id, window, filters, outcome, ai).subquery("every")
-    count, runs, cost = tx.execute(select(func.count(), summed(every.c.runs), summed(every.c.cost))).one()
-    return int(count), int(runs), int(cost)
+    totals = sums.subquery("totals")
+    query = (
+        select(totals, shown)
+        .select_from(totals.outerjoin(shown, true()))
+        .order_by(*((shown.c.value, shown.c.id) if ascending else (shown.c.value.desc(), shown.c.id.desc())))
+    )
+    rows = tx.execute(query).all()
+    pulls, runs, cost = rows[0][:3]
+    page_rows = [(int(value), PullRequestRow(*facts)) for _, _, _, value, *facts in rows if value is not None]
+    return (int(pulls), int(runs), int(cost)), page_rows
 
 
 def _every(organization_id: int, window: Window, filters: Filters, outcome: str | None, ai: str | None) -> Select[Any]:

@@ -105,18 +105,21 @@ def sums_of_prompts(
     tx: Tx,
     organization_id: int,
     prompt_ids: Sequence[str],
-    models: Sequence[str],
+    calls: Sequence[tuple[str, str]],
     first: date,
     last: date,
     where: Where,
 ) -> list[PromptModelSums]:
     """Sums of these prompts by model, over days of the organization's own zone, both included.
 
-    `models` are all of these days.
+    `calls` are all providers and models of these days.
     """
-    if where == Where(model=where.model):
-        some = models if where.model is None else [where.model]
-        return _sums_of_prompts(tx, organization_id, prompt_ids, some, first, last)
+    if where == Where(provider=where.provider, model=where.model):
+        asked = [call for call in calls if where.provider in (None, call[0]) and where.model in (None, call[1])]
+        some = {model for _, model in asked}
+        # The narrow sums are by model alone, which is enough while no other provider has one of the same name.
+        if where.provider is None or not any(model in some for provider, model in calls if provider != where.provider):
+            return _sums_of_prompts(tx, organization_id, prompt_ids, sorted(some), first, last)
     r = t.rollup_day.c
     query = (
         select(r.prompt_id, r.model, *amount_columns(t.rollup_day))
