@@ -26,6 +26,7 @@ from costlens.web.api import (
     linking,
     members,
     metrics,
+    otlp,
     people,
     prices,
     prompts,
@@ -74,7 +75,7 @@ _TEMPLATES = (Path(__file__).parent / "_data" / "templates", Path(__file__).pare
 
 
 API = (
-    *(integrations, analytics, insights, routing, providers, cache),
+    *(integrations, otlp, analytics, insights, routing, providers, cache),
     *(prompts, prices, runs, linking, people, roi, reports),
     *(teams, members, keys, audit, whole, health, metrics),
 )

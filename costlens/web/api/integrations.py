@@ -72,7 +72,7 @@ def track_batch() -> Response:
     items = read_batch(json_body(), context().settings.plan(key.organization.plan).batch_size, _ratio(key))
     if month is not None:
         items = within(month, items)
-    return batch_answer(_store(key, _named(items)).results, month)
+    return batch_answer(store_runs(key, _named(items)).results, month)
 
 
 def import_runs() -> Response:
@@ -91,7 +91,7 @@ def import_runs() -> Response:
     results: list[Result] = []
     for start in range(0, len(named), IMPORT_PART):
         give_way(context().store)
-        results += _store(key, named[start : start + IMPORT_PART]).results
+        results += store_runs(key, named[start : start + IMPORT_PART]).results
     return json_answer(*_summary(results))
 
 
@@ -150,7 +150,8 @@ def _ratio(key: KeyRow) -> Ratio:
     return lambda provider, model: usage_service.input_share(context().store, key.organization.id, provider, model)
 
 
-def _store(key: KeyRow, items: list[Any]) -> Ingested:
+def store_runs(key: KeyRow, items: list[Any]) -> Ingested:
+    """Stores the good items in one transaction and asks for their links. Raises Unavailable when nothing was stored."""
     return _linked_soon(key, ingest(context().store, key, items))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from costlens.services.groups import GROUP_BY
+from costlens.web import otlp_json
 from costlens.web.api import (
     bodies,
     cache,
@@ -21,6 +22,7 @@ from costlens.web.api import roi as roi_api
 from costlens.web.openapi import parameters as of
 from costlens.web.openapi.operation import Operation, Parameter, one_of, whole
 from costlens.web.openapi.organization import KEEP, ORGANIZATION
+from costlens.web.openapi.otlp_examples import OTLP_EVENT, OTLP_SPAN
 from costlens.web.shapes import insights as insight_shapes
 from costlens.web.shapes import ledger, linking, roi
 from costlens.web.shapes import people as people_shapes
@@ -76,6 +78,18 @@ OPERATIONS: Mapping[str, Operation] = {
     "integrations.import_runs": Operation(
         TRACK, "Track newline-delimited JSON, one run a line", ledger.Imported, bodies.RunBody,
         also={207: ledger.Imported, **_REFUSED}, scope="ingest", example=_RUN, media="application/x-ndjson",
+    ),
+    "otlp.take_traces": Operation(
+        TRACK, "OpenTelemetry: spans of calls of models, as OTLP in JSON or application/x-protobuf",
+        ledger.TracesTaken, otlp_json.TracesRequest, also=_REFUSED, scope="ingest", example=OTLP_SPAN,
+    ),
+    "otlp.take_logs": Operation(
+        TRACK, "OpenTelemetry: events of Claude Code and Codex, as OTLP in JSON or application/x-protobuf",
+        ledger.LogsTaken, otlp_json.LogsRequest, also=_REFUSED, scope="ingest", example=OTLP_EVENT,
+    ),
+    "otlp.take_metrics": Operation(
+        TRACK, "OpenTelemetry: metrics are accepted, and make no runs",
+        ledger.MetricsTaken, otlp_json.MetricsRequest, scope="ingest", example={"resourceMetrics": []},
     ),
     "analytics.get_overview": Operation(
         LOOK, "Cost, runs, tokens, success and latency of a period", ledger.OverviewAnswer,

@@ -284,3 +284,29 @@ class Alive(Shape):
 class Ready(Shape):
     status: Literal["ready", "not ready"]
     checks: dict[str, Any]
+
+
+class RejectedSpans(Shape):
+    rejected_spans: Annotated[str, msgspec.Meta(pattern="^[0-9]+$")]
+    error_message: str
+
+
+class TracesTaken(Shape):
+    """ExportTraceServiceResponse: empty when all is well."""
+
+    partial_success: RejectedSpans | msgspec.UnsetType = msgspec.UNSET
+
+
+class RejectedLogRecords(Shape):
+    rejected_log_records: Annotated[str, msgspec.Meta(pattern="^[0-9]+$")]
+    error_message: str
+
+
+class LogsTaken(Shape):
+    """ExportLogsServiceResponse: empty when all is well."""
+
+    partial_success: RejectedLogRecords | msgspec.UnsetType = msgspec.UNSET
+
+
+class MetricsTaken(Shape):
+    """ExportMetricsServiceResponse: always empty."""
