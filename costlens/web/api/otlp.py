@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, request
 
-from costlens.domain.errors import CostLensError, TooLarge, UnsupportedMedia
+from costlens.domain.errors import CostLensError, UnsupportedMedia
 from costlens.domain.otel_agents import runs_of_events
 from costlens.domain.otel_records import Event, Span
 from costlens.domain.otel_spans import runs_of_spans
@@ -101,10 +101,7 @@ def _take(
         return Told(0, "")
     charge_batch(key)
     month = month_of(key)
-    if month is not None:
-        limit = context().settings.plan(key.organization.plan).batch_size
-        if len(items) > limit:
-            raise TooLarge(f"The plan takes at most {limit} runs at once; nothing was stored", code="batch_too_large")
+    if month is not None:  # no limit of a batch's size: exporters choose it, and do not split what was refused
         items = within(month, items)
     results: list[Result] = []
     for start in range(0, len(items), IMPORT_PART):
