@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +39,7 @@ from costlens.services.organizations import set_organization
 from costlens.store import engine
 from costlens.store import tables as t
 from costlens.store.engine import Store
+from costlens.web.ui.snippets import first_run_snippets
 from tests.databases import only_sqlite
 from tests.e2e.browsers import served
 from tests.web.caller import Caller, error_of, stored
@@ -147,6 +152,34 @@ def test_stock_exporters(url: str, store: Store, alice_key: str) -> None:
         assert run["cost_nanos"] > 0
         assert run["repository_id"]
         assert run["person_id"]
+
+
+# What Claude Code does with its settings: the exporter takes address and key from the environment.
+AGENT = """
+from opentelemetry._logs import LogRecord
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+logs = LoggerProvider()
+logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+told = {"model": "claude-sonnet-4-5", "input_tokens": 12, "output_tokens": 300}
+logs.get_logger("agent").emit(LogRecord(timestamp=1764 * 10**15, body="claude_code.api_request", attributes=told))
+logs.shutdown()
+"""
+
+
+@only_sqlite
+@pytest.mark.parametrize("known", [True, False], ids=["key", "environment"])
+def test_the_snippet_for_claude_code(url: str, store: Store, alice_key: str, tmp_path: Path, known: bool) -> None:
+    agent = tmp_path / "claude"
+    agent.write_text(f"#!{sys.executable}\n{AGENT}")
+    agent.chmod(0o755)
+    made = first_run_snippets(url, alice_key if known else None)
+    text = next(each.text for each in made if each.name == "claude-code")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    env = dict(os.environ) | {"COSTLENS_API_KEY": alice_key, "no_proxy": "*", "PATH": path}
+    subprocess.run(["sh", "-c", text], env=env, check=True, timeout=60)
+    assert [(run["model"], run["output_text"]) for run in rows(store)] == [("claude-sonnet-4-5", 300)]
 
 
 def test_json_and_protobuf_are_the_same_run(store: Store, alice: Caller) -> None:

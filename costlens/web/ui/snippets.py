@@ -1,4 +1,4 @@
-"""What a caller pastes to send a first run, in three languages, with nothing to install."""
+"""What a caller pastes to send a first run: three languages with nothing to install, and a coding agent's settings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ class Snippet:
 
 
 def first_run_snippets(base_url: str, key: str | None) -> tuple[Snippet, ...]:
-    """The same run sent from a shell, Python and Node. Without a key they read COSTLENS_API_KEY."""
+    """A run sent from a shell, Python, Node, and by Claude Code. Without a key they read COSTLENS_API_KEY."""
     return (
         Snippet("curl", "curl", _curl(base_url, key or PLACEHOLDER)),
         Snippet("python", "Python", _python(base_url, f'"{key}"' if key else 'os.environ["COSTLENS_API_KEY"]')),
         Snippet("node", "Node", _node(base_url, f'"{key}"' if key else "process.env.COSTLENS_API_KEY")),
+        Snippet("claude-code", "Claude Code", _claude_code(base_url, key or PLACEHOLDER)),
     )
 
 
@@ -68,3 +69,12 @@ fetch("{base_url}/integrations/run", {{
   }},
   body: JSON.stringify(run),
 }}).then((answer) => answer.text()).then(console.log);"""
+
+
+def _claude_code(base_url: str, key: str) -> str:
+    return f"""export CLAUDE_CODE_ENABLE_TELEMETRY=1
+export OTEL_LOGS_EXPORTER=otlp
+export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+export OTEL_EXPORTER_OTLP_ENDPOINT={base_url}
+export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer {key}"
+claude"""
