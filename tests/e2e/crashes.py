@@ -109,7 +109,7 @@ def _round(server: Server, callers: Callers, victim: str, dice: random.Random) -
     if victim == "up":
         assert server.process is not None
         server.process.wait()
-        wait_until(lambda: not server.pids(), 20, server.pids)
+        wait_until(lambda: not _of_the_group(server), 20, server.pids)
         server.start()
     if victim not in ("up", "job"):  # a job comes again when it is asked for
         wait_until(lambda: len(set(_all_of(server, victim)) - {target}) == len(there), 60, server.log)
@@ -145,6 +145,11 @@ def _processes(server: Server, victim: str) -> list[int]:
         forked = [child for parent in server.all("worker") for child in server.children(parent)]
         return [pid for pid in forked if (_group_of(pid) == pid) == (victim == "job")]
     return server.all(victim)
+
+
+def _of_the_group(server: Server) -> dict[int, str]:
+    """What `up` started, and not an import of ours, which is waited for where it was begun."""
+    return {pid: line for pid, line in server.pids().items() if "github import" not in line}
 
 
 def _group_of(pid: int) -> int | None:
