@@ -212,8 +212,6 @@ def pages_app(report: Callable[[str, str, Window, RoiFilters], RoiReport] = repo
         "/app/poor/demo": lambda: render_demo(
             demo_page(loading=JobState("running", {"what": "Runs", "done": 18_000, "total": 56_355})), nav_of("poor")
         ),
-        "/app/poor/demo/progress": lambda: "",
-        "/app/new/start/first-run": lambda: "",
         "/app/acme/reports/2": lambda: render_report(kept_report(2), kept_report(), NAV),
         "/styleguide": styleguide_page,
         "/sign-in": lambda: render_template(
@@ -223,6 +221,8 @@ def pages_app(report: Callable[[str, str, Window, RoiFilters], RoiReport] = repo
     }
     for path, view in pages.items():
         app.add_url_rule(path, path, view)
+    for path in ("/app/poor/demo/progress", "/app/new/start/first-run"):  # nothing has changed yet
+        app.add_url_rule(path, path, lambda: ("", 204))
 
     for endpoint in ("with_password", "forgotten_page", "to_github"):  # where the forms of the sign-in page lead
         app.add_url_rule(f"/sign-in/{endpoint}", f"sign_in.{endpoint}", lambda: "", methods=["GET", "POST"])
