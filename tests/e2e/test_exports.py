@@ -20,9 +20,9 @@ from tests.databases import ENGINES
 from tests.e2e.servers import Server, a_run, serving, wait_until
 from tests.postgres import postgres_database
 
-RUNS = 5_000
+RUNS = 10_000
 # So much that it does not fit into what the system keeps for a connection: the server has to wait for the reader.
-TAGS = {f"tag-{n}": "x" * 180 for n in range(50)}
+TAGS = {f"tag-{n}": "x" * 180 for n in range(25)}
 FORMS = ("csv", "ndjson")
 
 each_form = pytest.mark.parametrize("form", FORMS)
